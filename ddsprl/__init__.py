@@ -1,0 +1,7 @@
+"""ddsprl: turning the knobs of differentiable synthesizers until they sound like a target."""
+
+from ddsprl.features import analyze as analyze
+from ddsprl.fitting.inversion import Inversion as Inversion
+from ddsprl.fitting.inversion import invert as invert
+from ddsprl.losses import Objective as Objective
+from ddsprl.plant import Plant as Plant

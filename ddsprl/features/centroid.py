@@ -1,0 +1,46 @@
+"""Spectral centroid: the centre of gravity of the magnitude spectrum, heard as brightness."""
+
+import jax
+import jax.numpy as jnp
+
+from ddsprl.features.framing import default_hop
+from ddsprl.features.stft import DEFAULT_N_FFT, bin_frequencies_hz, magnitude_from_power, stft_power_frames
+from synth_jax.numerics import safe_divide
+
+# A spectrum whose magnitudes sum to less than this (about -140 dBFS) is silent; it fades to 0 Hz.
+_SILENT_SUM = 1e-5
+
+
+def centroid_from_magnitude(magnitude_frames: jax.Array, sample_rate: int, n_fft: int) -> jax.Array:
+    """Magnitude-weighted mean frequency of each frame.
+
+    Args:
+        magnitude_frames: [frames, n_fft // 2 + 1].
+        sample_rate: Hz.
+        n_fft: transform length behind the magnitudes.
+
+    Returns:
+        [frames], Hz.
+    """
+    bins_hz = jnp.asarray(bin_frequencies_hz(sample_rate, n_fft), magnitude_frames.dtype)
+    weighted = jnp.sum(magnitude_frames * bins_hz, axis=-1)
+    return safe_divide(weighted, jnp.sum(magnitude_frames, axis=-1), _SILENT_SUM)
+
+
+def centroid_hz(
+    audio: jax.Array, sample_rate: int, *, n_fft: int = DEFAULT_N_FFT, hop: int | None = None
+) -> jax.Array:
+    """Spectral centroid of a clip, `sum(f |X|) / sum(|X|)` (Peeters 2004, CUIDADO project report).
+
+    Args:
+        audio: [n].
+        sample_rate: Hz.
+        n_fft: window and transform length in samples.
+        hop: samples between frame centres; `default_hop(sample_rate)` if None.
+
+    Returns:
+        [1 + n // hop], Hz; 0 on silence.
+    """
+    hop = default_hop(sample_rate) if hop is None else hop
+    power = stft_power_frames(audio, n_fft=n_fft, hop=hop)
+    return centroid_from_magnitude(magnitude_from_power(power), sample_rate, n_fft)

@@ -1,0 +1,63 @@
+"""Candidates from nothing and from other candidates: random presets, jumps, crossings.
+
+Gradients polish a knob but do not carry it over a hill: an oscillator that is a fifth off, an LFO at twice
+the rate, two envelopes in each other's place. Jumps do. They are cheap (a score costs a fraction of a
+gradient) and selection keeps what helps.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ddsprl.plant import Plant
+
+# Shares of the kinds of jump. Sizes of the small steps are log-uniform between these, in knob units.
+FRESH, STEP, CROSS = 0.45, 0.35, 0.20
+SMALLEST_STEP, LARGEST_STEP = 0.01, 0.3
+# Chance that a fresh value is one of the two stops: many knobs of real presets are off or fully open.
+STOP_CHANCE = 0.15
+
+
+def random_presets(key: jax.Array, count: int, plant: Plant) -> jax.Array:
+    """Knob positions, uniform and snapped, `[count, d]`."""
+    u = jax.random.uniform(key, (count, plant.n_params))
+    return plant.instrument.snap(u)
+
+
+def jumps(key: jax.Array, parents: jax.Array, others: jax.Array, free: jax.Array) -> jax.Array:
+    """One changed copy of every parent.
+
+    A copy gets one to three knobs redrawn (uniform, or a stop), or some knobs moved by a normal step, or the
+    knobs of one block taken over from another candidate.
+
+    Args:
+        key: PRNG key.
+        parents: `[m, d]`.
+        others: candidates to cross with, `[k, d]`.
+        free: 1 for knobs that may move, `[d]`.
+
+    Returns:
+        `[m, d]`, relaxed (not snapped).
+    """
+    m, d = parents.shape
+    keys = jax.random.split(key, 10)
+    uniform = jax.random.uniform(keys[0], (m, d))
+    stop = jnp.round(jax.random.uniform(keys[1], (m, d)))
+    fresh = jnp.where(jax.random.uniform(keys[2], (m, d)) < STOP_CHANCE, stop, uniform)
+    log_size = jax.random.uniform(keys[3], (m, 1), minval=np.log(SMALLEST_STEP), maxval=np.log(LARGEST_STEP))
+    step = parents + jnp.exp(log_size) * jax.random.normal(keys[4], (m, d))
+    mate = others[jax.random.randint(keys[5], (m,), 0, others.shape[0])]
+    # Knobs of one panel section stand side by side, so a cross takes over a run of neighbours.
+    start, length = jax.random.randint(keys[6], (2, m, 1), 1, max(d // 3, 2))
+    place = (jnp.arange(d) - start * 3) % d
+    kind = jax.random.uniform(keys[7], (m, 1))
+    # One to four knobs on average, and at least one, among the free ones.
+    wanted = jnp.asarray([1.0, 2.0, 4.0])[jax.random.randint(keys[8], (m, 1), 0, 3)]
+    rate = wanted / jnp.maximum(free.sum(), 1.0)
+    chance = jnp.where(free > 0, jax.random.uniform(keys[9], (m, d)), jnp.inf)
+    chosen = (chance < rate) | (chance == chance.min(axis=1, keepdims=True))
+    child = jnp.where(chosen, jnp.where(kind < FRESH, fresh, step), parents)
+    child = jnp.where((kind > FRESH + STEP) & (place < length), mate, child)
+    child = jnp.where((kind > FRESH + STEP) & (place >= length), parents, child)
+    return jnp.clip(jnp.where(free > 0, child, parents), 0.0, 1.0)
+

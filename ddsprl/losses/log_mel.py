@@ -1,0 +1,30 @@
+"""Log-mel distance: root mean square of the differences of two mel spectrograms in dB.
+
+The floor of the logarithm follows the target: what lies more than `DYNAMIC_RANGE_DB` below its
+loudest band is not heard beside it, so a difference down there does not count.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from synth_jax.numerics import safe_norm
+from synth_jax.units import power_to_db
+
+DYNAMIC_RANGE_DB = 80.0
+# The floor of a silent target. A full-scale sine reaches about +30 dB in a 1024-sample Slaney mel.
+LOWEST_FLOOR = 1e-6
+
+
+def mel_floor(target_mel: jax.Array) -> jax.Array:
+    """Power added to every band before the logarithm, from the target's [frames, n_mels] mel power."""
+    return jnp.maximum(jnp.max(target_mel) * 10.0 ** (-DYNAMIC_RANGE_DB / 10.0), LOWEST_FLOOR)
+
+
+def mel_to_db(mel: jax.Array, floor: jax.Array) -> jax.Array:
+    """Mel power [frames, n_mels] to dB; adding the floor keeps a gradient below it, unlike a clamp."""
+    return power_to_db(mel + floor, LOWEST_FLOOR)
+
+
+def log_mel_distance(mel_db: jax.Array, target_mel_db: jax.Array) -> jax.Array:
+    """Root mean square difference in dB of two [frames, n_mels] mel spectrograms in dB."""
+    return safe_norm(mel_db - target_mel_db) / mel_db.size**0.5

@@ -1,0 +1,3 @@
+"""Effects."""
+
+from synth_jax.effects.softclip import soft_clip as soft_clip

@@ -1,0 +1,4 @@
+"""Filters."""
+
+from synth_jax.filters.svf import lowpass as lowpass
+from synth_jax.filters.svf import warped_gain as warped_gain

@@ -1,0 +1,315 @@
+"""Batch inversion with the tiny configuration: it recovers sounds, counts what it spends, can be stopped."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ddsprl.fitting import Inversion, Library, LibraryConfig, invert
+from ddsprl.fitting.inverter import FINAL_KEYS, GRADIENT_COST, InversionConfig, Inverter, RandomReference
+from ddsprl.fitting.problem import Problem
+from ddsprl.fitting.recording import GUESSES
+from ddsprl.losses.objective import Objective, ObjectiveConfig
+from ddsprl.plant import make_instrument
+from synth_jax import Note
+
+RATE = 8_000
+NOTES = [Note(57.0, 0.15, 1.0), Note(64.5, 0.1, 1.0)]
+MIDI, GATE_S = np.array([note.midi for note in NOTES]), np.array([note.gate_s for note in NOTES])
+KEY = jax.random.key(1)
+OBJECTIVE = Objective(ObjectiveConfig(terms=("loud",)), RATE)
+ROUNDS = 4
+CONFIG = InversionConfig(members=4, candidates=16, steps=4)
+COST = 16 + 4 * (1 + 4 * GRADIENT_COST)
+JUDGEMENT = 4 * FINAL_KEYS + FINAL_KEYS
+BUDGET, LEAST = ROUNDS * COST + JUDGEMENT, 2 * COST + JUDGEMENT
+
+
+@pytest.fixture(scope="module")
+def truth(tiny) -> np.ndarray:
+    rng = np.random.default_rng(12)
+    u = rng.uniform(0.1, 0.9, (2, tiny.synth.n_params)).astype(np.float32)
+    u[:, tiny.index("noise_level")] = 0.02
+    u[:, tiny.index("amp_attack")] = 0.2
+    u[:, tiny.index("filter_cutoff")] = 0.7
+    u[:, tiny.index("master_volume")] = 0.7
+    return np.asarray(tiny.synth.snap(jnp.asarray(u)))
+
+
+@pytest.fixture(scope="module")
+def targets(tiny, truth) -> np.ndarray:
+    return np.stack(
+        [tiny.sound(u, note, seed=70 + i) for i, (u, note) in enumerate(zip(truth, NOTES, strict=True))]
+    )
+
+
+def match(tiny, targets, **settings) -> Inversion:
+    settings = {
+        "midi": MIDI,
+        "gate_s": GATE_S,
+        "key": KEY,
+        "budget": BUDGET,
+        "inverter": tiny.inverter,
+    } | settings
+    return invert(targets, RATE, **settings)
+
+
+@pytest.fixture(scope="module")
+def found(tiny, targets) -> Inversion:
+    return match(tiny, targets)
+
+
+@pytest.fixture(scope="module")
+def randoms(tiny, targets) -> list[RandomReference]:
+    d = tiny.synth.n_params
+    rest = (np.ones(d, np.float32), np.zeros(d, np.float32), np.ones_like(targets[0]))
+    notes = [(np.float32(note.midi), np.float32(note.gate_s)) for note in NOTES]
+    pairs = zip(targets, notes, strict=True)
+    return [tiny.inverter.reference(x, n, *rest, 64, jax.random.key(9)) for x, n in pairs]
+
+
+def test_it_does_much_better_than_random(tiny, targets, randoms):
+    found = match(tiny, targets, budget=10 * BUDGET)
+    for loss, random in zip(found.loss, randoms, strict=True):
+        assert loss < 0.8 * random.loss
+
+
+def test_the_random_reference_is_what_it_says(tiny, targets, randoms):
+    for random, audio, note in zip(randoms, targets, NOTES, strict=True):
+        assert random.count == 64
+        np.testing.assert_array_equal(random.u, tiny.synth.snap(jnp.asarray(random.u)))
+        loss = tiny.scores(random.u[None], tiny.target(audio, note), jax.random.key(33))[0]
+        # Another noise key: close, not equal.
+        assert random.loss == pytest.approx(float(loss), rel=0.1)
+        assert sum(random.terms.values()) == pytest.approx(random.loss, rel=0.1)
+
+
+def test_more_random_presets_are_no_worse(tiny, targets):
+    d = tiny.synth.n_params
+    rest = (np.ones(d, np.float32), np.zeros(d, np.float32), np.ones_like(targets[0]))
+    note = (np.float32(MIDI[0]), np.float32(GATE_S[0]))
+    tries = [tiny.inverter.reference(targets[0], note, *rest, count, KEY).loss for count in (1, 16, 40)]
+    assert tries[0] > tries[1] >= tries[2]
+
+
+def test_the_record_has_the_documented_shapes(tiny, found, targets):
+    d, n, points = tiny.synth.n_params, tiny.synth.n_samples, ROUNDS * 5
+    shapes = {
+        "u": (2, d),
+        "loss": (2,),
+        "relaxed_loss": (2,),
+        "yardstick": (2,),
+        "audio": (2, n),
+        "members": (2, 4, d),
+        "member_loss": (2, 4),
+        "curve": (2, points),
+        "curve_renders": (points,),
+        "curve_snapped": (points,),
+        "midi": (2,),
+        "gate_s": (2,),
+        "free": (d,),
+    }
+    for name, shape in shapes.items():
+        value = getattr(found, name)
+        assert isinstance(value, np.ndarray), name
+        assert value.shape == shape, name
+        assert np.isfinite(value).all(), name
+    assert found.names == tuple(spec.name for spec in tiny.table)
+    assert all(value.shape == (2,) for value in found.terms.values())
+
+
+def test_the_numbers_agree_with_each_other(tiny, found, targets):
+    np.testing.assert_allclose(found.u, tiny.synth.snap(jnp.asarray(found.u)), atol=1e-6)
+    np.testing.assert_array_equal(found.u, found.members[:, 0])
+    np.testing.assert_array_equal(found.loss, found.member_loss[:, 0])
+    assert (found.loss == found.member_loss.min(axis=1)).all()
+    np.testing.assert_allclose(sum(found.terms.values()), found.loss, rtol=1e-3)
+    for i, note in enumerate(NOTES):
+        # The loss, and the sound, are those of the preset: computed here from the outside.
+        target = tiny.target(targets[i], note)
+        losses = [float(tiny.scores(found.u[i][None], target, jax.random.key(k))[0]) for k in range(4)]
+        assert np.mean(losses) == pytest.approx(found.loss[i], rel=0.05)
+        sound = tiny.sound(found.u[i], note, seed=1)
+        assert np.std(sound - found.audio[i]) < 0.2 * np.std(sound)
+
+
+def test_curves_fall_within_a_stage(found):
+    relaxed = found.curve[:, ~found.curve_snapped]
+    assert (np.diff(relaxed) <= 0).all()
+    assert (np.diff(found.curve[:, found.curve_snapped]) <= 1e-4).all()
+    np.testing.assert_array_equal(found.relaxed_loss, relaxed.min(axis=1))
+    assert found.curve_snapped[-1]
+    assert not found.curve_snapped[0]
+    assert (np.diff(found.curve_renders) > 0).all()
+
+
+@pytest.mark.parametrize("budget", [LEAST, BUDGET - 1, BUDGET, BUDGET + COST - 1, 12_000])
+def test_the_budget_is_kept(budget):
+    rounds = CONFIG.rounds(budget)
+    snapped = rounds - CONFIG.snapped_from(rounds)
+    assert 1 <= snapped < rounds
+    renders = rounds * 16 + snapped * 4 + JUDGEMENT
+    assert renders + GRADIENT_COST * rounds * 4 * 4 <= budget
+    assert rounds == (budget - JUDGEMENT) // COST
+
+
+def test_every_render_is_counted():
+    calls = []
+
+    def render(u, note, key):
+        jax.debug.callback(calls.append, u[0])
+        return sine.render_fn(u, note, key)
+
+    sine = make_instrument("sine", RATE, 0.1)
+    problem = Problem(dataclasses.replace(sine, render_fn=render), OBJECTIVE)
+    inverter = Inverter(problem, dataclasses.replace(CONFIG, library=LibraryConfig(size=20)))
+    audio = sine.render(jnp.asarray([0.5, 0.5]), NOTES[0], KEY)
+    found = invert(audio[None], RATE, midi=60.0, gate_s=0.1, key=KEY, budget=BUDGET, inverter=inverter)
+    jax.effects_barrier()
+    assert found.library_renders == 20
+    assert len(calls) == found.renders + found.gradients + found.library_renders
+    assert found.renders + GRADIENT_COST * found.gradients <= BUDGET
+
+
+def test_renders_and_gradients_are_counted_right(found):
+    assert found.gradients == ROUNDS * 4 * 4
+    assert found.renders == ROUNDS * (16 + 4) + JUDGEMENT
+    assert found.renders + GRADIENT_COST * found.gradients <= BUDGET
+    assert found.curve_renders[-1] <= found.renders + GRADIENT_COST * found.gradients
+
+
+def test_equal_keys_give_equal_results_and_others_do_not(tiny, found, targets):
+    again = match(tiny, targets[:1], midi=MIDI[0], gate_s=float(GATE_S[0]))
+    np.testing.assert_array_equal(again.u, found.u[:1])
+    np.testing.assert_array_equal(again.curve, found.curve[:1])
+    assert again.library_renders == 0
+    other = match(tiny, targets[:1], midi=MIDI[:1], gate_s=GATE_S[:1], key=jax.random.key(2), budget=LEAST)
+    assert (other.u != found.u[:1]).any()
+
+
+def test_each_program_is_compiled_once(tiny, found):
+    del found
+    programs = {name: getattr(tiny.inverter, name) for name in ("_prepare", "_jumps", "_round", "_finish")}
+    assert {name: program._cache_size() for name, program in programs.items()} == dict.fromkeys(programs, 1)
+
+
+def test_library_renders_are_reported(tiny, targets):
+    library = Library(tiny.synth, LibraryConfig(size=64))
+    library._draw = tiny.inverter.library._draw
+    before, tiny.inverter.library = tiny.inverter.library, library
+    try:
+        found = match(tiny, targets, budget=LEAST)
+    finally:
+        tiny.inverter.library = before
+    assert found.library_renders == library.renders == 2 * 64
+
+
+def test_locked_knobs_are_exactly_where_they_were_put(tiny, targets):
+    d = tiny.synth.n_params
+    free, locked = np.ones(d), np.full(d, 0.9)
+    held = {"filter_cutoff": 0.61803, "osc1_unison": 2 / 6, "amp_attack": 0.0, "lfo_amount": 1.0}
+    for name, value in held.items():
+        free[tiny.index(name)], locked[tiny.index(name)] = 0.0, value
+    found = match(tiny, targets[:1], midi=MIDI[0], gate_s=GATE_S[0], free=free, locked=locked, budget=LEAST)
+    for name, value in held.items():
+        assert (found.members[0, :, tiny.index(name)] == np.float32(value)).all(), name
+    np.testing.assert_array_equal(found.free, free)
+    assert (found.u[0] != np.float32(0.9)).all()
+
+
+def test_only_what_the_window_shows_counts(tiny, targets):
+    window = np.ones_like(targets)
+    window[:, 1000:] = 0.0
+    spoiled = targets.copy()
+    spoiled[:, 1000:] = np.random.default_rng(0).uniform(-1, 1, spoiled[:, 1000:].shape)
+    settings = {"midi": MIDI[0], "gate_s": GATE_S[0], "window": window[:1], "budget": LEAST}
+    clean = match(tiny, targets[:1], **settings)
+    target = tiny.target(spoiled[0], NOTES[0], window=window[0])
+    np.testing.assert_array_equal(np.asarray(target.audio)[1000:], 0.0)
+    loss = tiny.scores(clean.u[:1], target, jax.random.key(4))[0]
+    assert float(loss) == pytest.approx(clean.loss[0], rel=0.1)
+
+
+def test_an_interrupted_search_returns_the_best_so_far(tiny, found, targets):
+    def stop(done, rounds, loss):
+        assert rounds == ROUNDS * 2
+        assert np.isfinite(loss)
+        raise KeyboardInterrupt
+
+    short = match(tiny, targets, progress=stop)
+    assert short.u.shape == (1, tiny.synth.n_params)
+    assert short.midi.tolist() == [MIDI[0]]
+    np.testing.assert_array_equal(short.curve[0], found.curve[0, :5])
+    assert np.isfinite(short.loss).all()
+    assert not short.curve_snapped.any()
+    np.testing.assert_allclose(short.u, tiny.synth.snap(jnp.asarray(short.u)), atol=1e-6)
+    assert (short.renders, short.gradients) == (16 + 4 + JUDGEMENT, 16)
+
+
+@pytest.mark.parametrize("last", [ROUNDS + 1, 2 * ROUNDS])
+def test_an_interrupt_in_a_later_target_keeps_the_earlier_ones(tiny, found, targets, last):
+    def stop(done, rounds, loss):
+        if done == last:
+            raise KeyboardInterrupt
+
+    three = np.concatenate([targets, targets[:1]])
+    short = match(tiny, three, midi=57.0, gate_s=0.15, progress=stop)
+    assert short.u.shape == (2, tiny.synth.n_params)
+    np.testing.assert_array_equal(short.u[0], found.u[0])
+    assert short.curve.shape == found.curve.shape
+    assert np.isfinite(short.curve).all()
+
+
+def test_progress_is_told_after_every_round(tiny, targets):
+    told = []
+    settings = {"budget": LEAST, "progress": lambda *x: told.append(x)}
+    found = match(tiny, targets, **settings)
+    assert [(done, rounds) for done, rounds, _ in told] == [(i, 4) for i in range(1, 5)]
+    assert told[1][2] == pytest.approx(found.curve[0, -1])
+
+
+def test_a_note_that_is_not_given_is_estimated(tiny):
+    t = np.arange(2000) / RATE
+    audio = sum(np.sin(2 * np.pi * 220 * k * t) / k for k in range(1, 12)) * (0.3 * (t < 0.15))
+    found = match(tiny, audio[None], midi=None, gate_s=None, budget=LEAST)
+    assert found.midi[0] == pytest.approx(57.0, abs=0.1)
+    assert found.gate_s[0] == pytest.approx(0.15, abs=0.04)
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, (1, 2000))
+    assert match(tiny, noise, midi=None, gate_s=0.2, budget=LEAST).midi[0] in GUESSES
+
+
+def test_a_bank_is_among_the_starts(tiny, targets, truth):
+    found = match(tiny, targets[:1], midi=MIDI[0], gate_s=GATE_S[0], bank=truth[:1], budget=LEAST)
+    # The bank holds the truth itself, so that no more than its noise is left.
+    target = tiny.target(targets[0], NOTES[0])
+    floor = [float(tiny.scores(truth[:1], target, jax.random.key(k))[0]) for k in range(4)]
+    assert found.curve[0, 0] < 1.2 * np.mean(floor)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"targets": np.zeros(2000)}, r"targets has shape \(2000,\); expected \[batch, samples\]"),
+        ({"targets": np.zeros((0, 2000))}, r"targets has shape \(0, 2000\)"),
+        ({"targets": np.zeros((1, 1, 2000))}, r"targets has shape"),
+        ({"targets": np.full((2, 2000), np.nan)}, "not finite"),
+        ({"targets": np.full((2, 2000), np.inf)}, "not finite"),
+        ({"targets": np.zeros((2, 1999))}, "1999 samples at 8000 Hz; the inverter is made for 2000"),
+        ({"sample_rate": 16_000}, "2000 samples at 16000 Hz; the inverter is made for 2000 samples at 8000"),
+        ({"midi": [60.0, 61.0, 62.0]}, r"midi has shape \(3,\); expected one finite number or 2"),
+        ({"midi": np.nan}, "midi has shape .* expected one finite number"),
+        ({"gate_s": [0.1]}, r"gate_s has shape \(1,\)"),
+        ({"gate_s": np.full((2, 1), 0.1)}, "gate_s has shape"),
+        ({"window": np.ones((2, 5))}, "window has shape"),
+        ({"free": np.ones(3)}, "free has shape"),
+        ({"locked": np.ones(3)}, "locked has shape"),
+        ({"bank": np.ones((2, 3))}, "bank has shape"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tiny, change, message):
+    settings = {"targets": np.zeros((2, 2000)), "sample_rate": RATE, "midi": 60.0, "gate_s": 0.1} | change
+    audio, rate = settings.pop("targets"), settings.pop("sample_rate")
+    with pytest.raises(ValueError, match=message):
+        invert(audio, rate, key=KEY, inverter=tiny.inverter, **settings)

@@ -1,0 +1,90 @@
+"""The report picture: a PNG of the promised size, for ordinary and for awkward contents."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+import soundfile
+from matplotlib.image import imread
+
+import ddsprl.io.report
+from ddsprl.io import UserError, draw_match_report
+from ddsprl.io.report import log_spectrogram_db
+
+TARGETS = Path(__file__).parents[1] / "data" / "targets"
+
+
+def report_arguments():
+    target, sample_rate = soundfile.read(TARGETS / "gm_trumpet_67.wav", dtype="float32")
+    match, _ = soundfile.read(TARGETS / "amsynth_0_60.wav", dtype="float32")
+    steps = np.arange(0, 1000, 50)
+    loss = 1 + 3 * np.exp(-steps / 200)
+    return {
+        "sample_rate": sample_rate,
+        "target": target,
+        "match": match,
+        "random_reference": {"best of 512 random": 2.5},
+        "curve": {"relaxed": (steps, loss), "snapped": (steps, loss + 0.1)},
+        "terms": {"mr_stft": 0.6, "mfcc": 0.3, "loudness": 0.1},
+        "reference_terms": {"mr_stft": 1.5, "mfcc": 0.7, "loudness": 0.3},
+        "title": "trumpet",
+        "subtitle": "serum_lite, 1 s at 16 kHz",
+        "facts": {"midi": "67.02", "gate": "0.70 s", "loss": "1.1"},
+    }
+
+
+def test_report_is_a_png_of_the_promised_size_and_has_no_side_effects(tmp_path):
+    style = dict(matplotlib.rcParams)
+    draw_match_report(tmp_path / "report.png", **report_arguments())
+    image = imread(tmp_path / "report.png")
+    assert image.shape[:2] == (1000, 1600)
+    # Something is drawn in each quarter: spectrograms above, curve and bars below.
+    for quarter in (image[100:600, :800], image[100:600, 800:], image[650:, :800], image[650:, 800:]):
+        assert quarter[..., :3].std() > 0.05
+    assert dict(matplotlib.rcParams) == style
+    assert [path.name for path in tmp_path.iterdir()] == ["report.png"]
+
+
+def test_report_of_awkward_contents(tmp_path):
+    arguments = report_arguments() | {
+        "target": np.zeros(8000),
+        "match": np.zeros(100),
+        "random_reference": {},
+        "curve": {"relaxed": ([], []), "snapped": ([3], [np.inf])},
+        "terms": {f"term_{i}": 0.1 * i for i in range(14)},
+        "reference_terms": {},
+        "title": "5$ and 6$ \u97f3 " + "long " * 40,
+        "noise_floor": 0.2,
+    }
+    draw_match_report(tmp_path / "report.png", **arguments)
+    assert imread(tmp_path / "report.png").shape[:2] == (1000, 1600)
+
+
+def test_report_failing_midway_leaves_nothing(tmp_path, monkeypatch):
+    def half_print(self, path, **kwargs):
+        Path(path).write_bytes(b"\x89PNG")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ddsprl.io.report.FigureCanvasAgg, "print_figure", half_print)
+    with pytest.raises(UserError, match=r"report\.png: cannot be written \(No space left"):
+        draw_match_report(tmp_path / "report.png", **report_arguments())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_log_spectrogram_peaks_where_the_tone_is():
+    sample_rate = 16_000
+    samples = np.sin(2 * np.pi * 1000 * np.arange(sample_rate) / sample_rate)
+    level, hz = log_spectrogram_db(samples, sample_rate)
+    assert level.shape[0] == hz.size
+    assert abs(12 * np.log2(hz[np.argmax(level[:, level.shape[1] // 2])] / 1000)) < 0.5
+    middle = level[:, level.shape[1] // 2]
+    assert middle.max() - middle[np.argmin(np.abs(hz - 200))] > 60
+
+
+def test_other_small_terms_are_added_up():
+    terms = {f"t{i}": float(20 - i) for i in range(12)}
+    shown, reference = ddsprl.io.report._largest(terms, {"t0": 1.0})
+    assert len(shown) == 9 and list(shown)[0] == "t0" and list(shown)[-1] == "4 others"
+    assert sum(shown.values()) == pytest.approx(sum(terms.values()))
+    assert reference["t0"] == 1.0 and list(reference) == list(shown)
