@@ -93,8 +93,8 @@ class _Interrupt:
 
     def _handle(self, *_):
         if self.seen:
-            # An exception raised here can surface inside a callback of the runtime (garbage collection, for one),
-            # which prints and swallows it. Files appear by renaming, so there is nothing to clean up.
+            # An exception raised here can surface inside a callback of the runtime (garbage collection, for
+            # one), which prints and swallows it. Files appear by renaming: there is nothing to clean up.
             show_cursor = b"\x1b[?25h" if sys.stderr.isatty() else b""
             os.write(2, show_cursor + b"interrupted\n")
             os._exit(EXIT_INTERRUPTED)
