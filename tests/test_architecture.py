@@ -18,7 +18,7 @@ MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
 # From the physics up; a module imports from its own layer or from lower ones.
-LAYERS = {"synth_jax": 0, "plant": 1, "features": 2, "losses": 3, "env": 4}
+LAYERS = {"synth_jax": 0, "plant": 1, "features": 2, "losses": 3, "metrics": 3, "env": 4}
 FITTING, ENTRY_POINTS = 5, 6
 # Side by side in one layer, these do not know of one another.
 METHODS = {"agents", "fitting", "hardware"}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ddsprl.fitting.solver import Space, space_of
 from ddsprl.losses.matching import matched_yardstick
 from ddsprl.losses.objective import LossResult, Objective, ObjectiveWeights, TargetFeatures
 from ddsprl.plant import Plant, in_chunks
@@ -86,6 +87,14 @@ class Problem:
         window = jnp.ones_like(audio) if window is None else window
         audio = audio * window
         return Target(audio, self.objective.prepare(audio), note, free, locked, _traced(given), window)
+
+    def space(self, target: Target) -> Space:
+        """The knobs of a target as a solver sees them."""
+        return space_of(self.instrument.table, target.free, target.locked)
+
+    def snap(self, u: jax.Array) -> jax.Array:
+        """Positions `[..., d]` with discrete knobs at their nearest choice."""
+        return self.instrument.snap(u)
 
     def constrain(self, u: jax.Array, target: Target) -> jax.Array:
         """Locked knobs put to their values; `[..., d]`."""

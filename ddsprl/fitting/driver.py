@@ -1,0 +1,193 @@
+"""The driver: any solver, one target, a budget spent to the last render.
+
+    starts ─ score ─▶ init ─▶ [ ask ─▶ score, differentiate ─▶ tell ]* ─▶ finalists heard again ─▶ Outcome
+
+On a software plant the loop is compiled, a segment of iterations at a time, so that progress can be shown, a
+run can be stopped, and every budget uses the same program. Everything is evaluated as a preset sounds
+(discrete knobs snapped; their gradient is straight through) and with one noise key, so that losses compare.
+
+What is left at the end and does not pay for an iteration is spent on hearing the finalists with other noise
+keys: a budget of N renders is N renders, of which a gradient is `gradient_cost`.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from ddsprl.fitting.problem import BAD_LOSS
+from ddsprl.fitting.search import Members, keep_distinct
+from ddsprl.fitting.solver import Answer, Query, Solver, Space, Start, iteration_cost
+
+FINALISTS = 8
+SEGMENT = 32
+
+
+class Plantlike(Protocol):
+    """What the driver needs of a problem; `ddsprl.fitting.problem.Problem` is one."""
+
+    def space(self, target: Any) -> Space:
+        """The knobs as a solver sees them."""
+        ...
+
+    def snap(self, u: jax.Array) -> jax.Array:
+        """Positions `[..., d]` with discrete knobs at their nearest choice."""
+        ...
+
+    def scores(self, u: jax.Array, target: Any, key: jax.Array) -> jax.Array:
+        """Losses of positions `[m, d]`, `[m]`."""
+        ...
+
+    def gradients(self, u: jax.Array, target: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Losses `[m]` and gradients `[m, d]`."""
+        ...
+
+
+class Run(NamedTuple):
+    """A search under way, for one target; a pytree.
+
+    Attributes:
+        state: of the solver.
+        archive: the best distinct presets met so far, snapped, best first, `FINALISTS` of them.
+        failures: evaluations that were not finite, scalar.
+        iteration: iterations done, scalar.
+    """
+
+    state: Any
+    archive: Members
+    failures: jax.Array
+    iteration: jax.Array
+
+
+class Keys(NamedTuple):
+    """Randomness of one run.
+
+    Attributes:
+        noise: of the plant, the same for every candidate.
+        solver: of everything that the solver draws.
+        judge: of the plant when finalists are heard again.
+    """
+
+    noise: jax.Array
+    solver: jax.Array
+    judge: jax.Array
+
+
+class Segment(NamedTuple):
+    """Curves of some iterations; rows from `count` on are not written.
+
+    Attributes:
+        best: best loss so far, `[SEGMENT]`.
+        trace: of the solver, leaves `[SEGMENT]`.
+    """
+
+    best: jax.Array
+    trace: dict[str, jax.Array]
+
+
+def split_keys(key: jax.Array) -> Keys:
+    """All the randomness of a run from one key."""
+    return Keys(*jax.random.split(key, 3))
+
+
+def begin(problem: Plantlike, solver: Solver, target: Any, starts: jax.Array, keys: Keys) -> Run:
+    """Score the starting points `[k, d]` (k renders) and make the solver's first state."""
+    space = problem.space(target)
+    starts = problem.snap(space.admit(starts))
+    raw = problem.scores(starts, target, keys.noise)
+    loss = _finite(raw)
+    order = jnp.argsort(loss)
+    start = Start(starts[order], loss[order])
+    empty = Members(
+        jnp.full((FINALISTS, starts.shape[1]), 0.5, starts.dtype), jnp.full((FINALISTS,), BAD_LOSS, loss.dtype)
+    )
+    state = solver.init(jax.random.fold_in(keys.solver, 0), start, space)
+    zero = jnp.zeros((), jnp.int32)
+    return Run(state, _keep(empty, start.u, start.loss), _failures(raw), zero)
+
+
+def advance(
+    problem: Plantlike, solver: Solver, run: Run, target: Any, keys: Keys, count: jax.Array, total: jax.Array
+) -> tuple[Run, Segment]:
+    """Do `count` iterations (at most `SEGMENT`) of `total` in all."""
+    trace = jax.eval_shape(solver.trace, run.state)
+    blank = Segment(
+        jnp.full((SEGMENT,), jnp.nan, run.archive.loss.dtype),
+        jax.tree.map(lambda x: jnp.zeros((SEGMENT, *x.shape), x.dtype), trace),
+    )
+
+    def body(i: jax.Array, carry: tuple[Run, Segment]) -> tuple[Run, Segment]:
+        run, curves = carry
+        run = iterate(problem, solver, run, target, keys, total)
+        rows = Segment(run.archive.loss[0], solver.trace(run.state))
+        return run, jax.tree.map(lambda curve, row: curve.at[i].set(row), curves, rows)
+
+    return jax.lax.fori_loop(0, count, body, (run, blank))
+
+
+def iterate(
+    problem: Plantlike, solver: Solver, run: Run, target: Any, keys: Keys, total: jax.Array
+) -> Run:
+    """One turn of the loop: ask, evaluate, tell."""
+    asking, telling = jax.random.split(jax.random.fold_in(keys.solver, run.iteration + 1))
+    progress = run.iteration / jnp.maximum(total, 1)
+    query, state = solver.ask(asking, run.state, progress)
+    heard, answer = answer_query(problem, query, target, keys.noise)
+    state = solver.tell(telling, state, query, answer)
+    losses = jnp.concatenate([answer.score, answer.loss])
+    archive = _keep(run.archive, jnp.concatenate([heard.score, heard.slope]), losses)
+    return Run(state, archive, run.failures + _failures(losses), run.iteration + 1)
+
+
+def answer_query(problem: Plantlike, query: Query, target: Any, key: jax.Array) -> tuple[Query, Answer]:
+    """Evaluate a query; also returns the presets that were heard."""
+    space = problem.space(target)
+    heard = Query(*(problem.snap(space.admit(u)) for u in query))
+    none = jnp.zeros((0,), query.score.dtype)
+    score = problem.scores(heard.score, target, key) if query.score.shape[0] else none
+    loss, slope = none, query.slope
+    if query.slope.shape[0]:
+        loss, slope = problem.gradients(heard.slope, target, key)
+        slope = slope * space.free
+    return heard, Answer(score, loss, slope)
+
+
+def hear_again(problem: Plantlike, run: Run, target: Any, keys: Keys, left: jax.Array, *, most: int) -> Members:
+    """Spend `left` renders (at most `most`, static) on the finalists with other noise keys; best first."""
+    archive = run.archive
+    if most == 0:
+        return archive
+    pair = jnp.arange(most)
+    rank, turn = pair % FINALISTS, pair // FINALISTS
+    loss = jnp.concatenate(
+        [
+            _finite(problem.scores(archive.u, target, jax.random.fold_in(keys.judge, t)))
+            for t in range(-(-most // FINALISTS))
+        ]
+    )[:most]
+    del turn
+    counted = (pair < left) & (archive.loss[rank] < BAD_LOSS)
+    total = archive.loss.at[rank].add(jnp.where(counted, loss, 0.0))
+    mean = total / (1.0 + jnp.zeros_like(archive.loss).at[rank].add(counted))
+    order = jnp.argsort(mean)
+    return Members(archive.u[order], mean[order])
+
+
+def plan(solver: Solver, budget: int, starts: int, gradient_cost: int) -> tuple[int, int]:
+    """Iterations that a budget pays for after `starts` renders, and the renders that are left over."""
+    cost = iteration_cost(solver, gradient_cost)
+    iterations = max(0, (budget - starts) // cost)
+    return iterations, budget - starts - iterations * cost
+
+
+def _keep(archive: Members, u: jax.Array, loss: jax.Array) -> Members:
+    pool = Members(jnp.concatenate([archive.u, u]), jnp.concatenate([archive.loss, _finite(loss)]))
+    return keep_distinct(pool, FINALISTS)
+
+
+def _finite(loss: jax.Array) -> jax.Array:
+    return jnp.where(jnp.isfinite(loss), jnp.minimum(loss, BAD_LOSS), BAD_LOSS)
+
+
+def _failures(loss: jax.Array) -> jax.Array:
+    return jnp.sum(~jnp.isfinite(loss) | (loss >= BAD_LOSS)).astype(jnp.int32)

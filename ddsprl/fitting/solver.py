@@ -1,0 +1,174 @@
+"""The contract of everything that turns knobs: `init`, `ask`, `tell`, with explicit state.
+
+A solver sees positions in [0, 1]^d and losses, never a sound. At every iteration it asks for a `Query`:
+positions to be scored, and positions to be scored and differentiated; both counts are fixed, so that one
+compiled program serves every iteration, and what an iteration costs is known beforehand. The driver
+(`ddsprl.fitting.driver`) answers, counts, and keeps the best.
+
+    state = solver.init(key, start, space)
+    query, state = solver.ask(key, state, progress)
+    state = solver.tell(key, state, query, answer)
+
+A solver is a frozen dataclass of its settings, hashable, so that it may be a static argument. Walk one
+through: `RandomSearch` below is the smallest.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+
+from synth_jax.params import Table
+
+
+class Space(NamedTuple):
+    """The knobs of one target as a solver sees them.
+
+    Attributes:
+        free: 1 for knobs that may move, `[d]`.
+        locked: values of the others, `[d]`.
+        choices: number of values of a discrete knob, evenly spread over [0, 1]; 0 for a continuous one, `[d]`.
+    """
+
+    free: jax.Array
+    locked: jax.Array
+    choices: jax.Array
+
+    def admit(self, u: jax.Array) -> jax.Array:
+        """Positions `[..., d]` within [0, 1], locked knobs at their values."""
+        return jnp.where(self.free > 0, jnp.clip(u, 0.0, 1.0), self.locked)
+
+
+class Start(NamedTuple):
+    """Where a solver may begin; scored and charged by the driver.
+
+    Attributes:
+        u: positions, best first, `[k, d]`.
+        loss: of these, `[k]`.
+    """
+
+    u: jax.Array
+    loss: jax.Array
+
+
+class Query(NamedTuple):
+    """What a solver wants to know.
+
+    Attributes:
+        score: positions whose loss is asked for, `[scores, d]`.
+        slope: positions whose loss and gradient are asked for, `[gradients, d]`.
+    """
+
+    score: jax.Array
+    slope: jax.Array
+
+
+class Answer(NamedTuple):
+    """What the plant and the objective say to a `Query`.
+
+    Losses are finite or NaN; a driver passes on what it measured, and a solver must survive it.
+
+    Attributes:
+        score: losses, `[scores]`.
+        loss: losses where gradients were asked for, `[gradients]`.
+        slope: gradients of these with respect to the positions, `[gradients, d]`.
+    """
+
+    score: jax.Array
+    loss: jax.Array
+    slope: jax.Array
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """What every solver offers; see the module."""
+
+    @property
+    def scores(self) -> int:
+        """Positions scored in one iteration."""
+        ...
+
+    @property
+    def gradients(self) -> int:
+        """Positions differentiated in one iteration; a solver needs gradients if this is not 0."""
+        ...
+
+    def init(self, key: jax.Array, start: Start, space: Space) -> Any:
+        """State before the first iteration, a pytree."""
+        ...
+
+    def ask(self, key: jax.Array, state: Any, progress: jax.Array) -> tuple[Query, Any]:
+        """What to evaluate next; `progress` is the share of the budget that is spent, in [0, 1]."""
+        ...
+
+    def tell(self, key: jax.Array, state: Any, query: Query, answer: Answer) -> Any:
+        """State after the answer to a query."""
+        ...
+
+    def trace(self, state: Any) -> dict[str, jax.Array]:
+        """Scalars worth a curve, by name; the same names at every iteration."""
+        ...
+
+
+def needs_gradient(solver: Solver) -> bool:
+    """Whether a solver can only work where the plant is differentiable."""
+    return solver.gradients > 0
+
+
+def iteration_cost(solver: Solver, gradient_cost: int) -> int:
+    """Renders charged for one iteration, a gradient as `gradient_cost` of them."""
+    return solver.scores + gradient_cost * solver.gradients
+
+
+def space_of(table: Table, free: jax.Array, locked: jax.Array) -> Space:
+    """The space of an instrument's knobs."""
+    return Space(free, locked, jnp.asarray([float(spec.choices) for spec in table], free.dtype))
+
+
+def no_query(d: int, dtype: Any = jnp.float32) -> jax.Array:
+    """The empty half of a query, `[0, d]`."""
+    return jnp.zeros((0, d), dtype)
+
+
+@dataclass(frozen=True)
+class RandomSearch:
+    """Uniform random positions: what every other solver has to beat.
+
+    Attributes:
+        population: positions scored in one iteration.
+    """
+
+    population: int = 64
+
+    @property
+    def scores(self) -> int:
+        """All of the population."""
+        return self.population
+
+    @property
+    def gradients(self) -> int:
+        """None."""
+        return 0
+
+    def init(self, key: jax.Array, start: Start, space: Space) -> Space:
+        """Nothing is remembered but the space."""
+        del key, start
+        return space
+
+    def ask(self, key: jax.Array, state: Space, progress: jax.Array) -> tuple[Query, Space]:
+        """A fresh population."""
+        del progress
+        d = state.free.shape[0]
+        u = jax.random.uniform(key, (self.population, d), state.free.dtype)
+        return Query(state.admit(u), no_query(d, u.dtype)), state
+
+    def tell(self, key: jax.Array, state: Space, query: Query, answer: Answer) -> Space:
+        """Nothing is learnt."""
+        del key, query, answer
+        return state
+
+    def trace(self, state: Space) -> dict[str, jax.Array]:
+        """No curves."""
+        del state
+        return {}
