@@ -3,13 +3,17 @@
 Everything that turns knobs sees a synthesizer through this record only. A probe is one note with its
 gate; up to four are rendered, one clip each. The notes are data, so plants of one instrument may differ in
 pitch and be batched with `jax.vmap`.
+
+A synthesizer that cannot be traced (hardware, another process) is a `RemotePlant`: it is played and recorded.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from synth_jax import INSTRUMENTS, Instrument, Note
 from synth_jax.params import nearest_hint
@@ -43,6 +47,20 @@ class Plant:
         count = jnp.shape(self.probes.midi)[0]
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(count))
         return jax.vmap(self.instrument.render, (None, 0, 0))(u, self.probes, keys)
+
+
+@runtime_checkable
+class RemotePlant(Protocol):
+    """A synthesizer that is played and recorded: no gradient, no batch, noise of its own every time."""
+
+    @property
+    def n_params(self) -> int:
+        """Number of knobs, d."""
+        ...
+
+    def measure(self, u: np.ndarray) -> np.ndarray:
+        """Sound of the knob positions `u [d]` at every probe, `[probes, n_samples]`; waits for it."""
+        ...
 
 
 def make_plant(instrument: Instrument, probes: Sequence[Note] | Note) -> Plant:

@@ -1,12 +1,17 @@
 """Checks that every member of a registry must pass; plain functions, called by tests/test_laws_*.py."""
 
 import functools
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ddsprl.fitting import driver
+from ddsprl.fitting.solve import Solution, solve
+from ddsprl.fitting.solver import Solver, Space, iteration_cost
 from synth_jax import Instrument, Note
 from synth_jax.params import default_unit, index_of, to_physical
 
@@ -149,3 +154,150 @@ def check_snap(synth: Instrument) -> None:
     weights = jnp.arange(1.0, synth.n_params + 1.0)
     slope = jax.grad(lambda u: jnp.sum(weights * synth.snap(u)))(u[0])
     np.testing.assert_allclose(slope, weights)
+
+
+# Solvers ---------------------------------------------------------------------------------------------------
+
+
+class Bowl(NamedTuple):
+    """Target of a `Quadratic`: where its minimum is, `[d]`, which knobs may move, and how much is missing.
+
+    `bad` is the share of positions, scattered all over, where loss and gradient are NaN.
+    """
+
+    best: jax.Array
+    free: jax.Array
+    locked: jax.Array
+    bad: jax.Array
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """Loss mean((u - best)^2) over the free knobs; the last knob has five values. Nothing is rendered.
+
+    Attributes:
+        d: knobs.
+    """
+
+    d: int = 4
+
+    def space(self, target: Bowl) -> Space:
+        TRACES.append(self)
+        return Space(target.free, target.locked, jnp.zeros(self.d).at[-1].set(5.0))
+
+    def snap(self, u: jax.Array) -> jax.Array:
+        return u.at[..., -1].add(jax.lax.stop_gradient(jnp.round(4.0 * u[..., -1]) / 4.0 - u[..., -1]))
+
+    def loss(self, u: jax.Array, target: Bowl) -> jax.Array:
+        hit = jnp.mod(997.0 * jnp.sum(u), 1.0) < target.bad
+        return jnp.where(hit, jnp.nan, jnp.mean(target.free * jnp.square(u - target.best)))
+
+    def scores(self, u: jax.Array, target: Bowl, key: jax.Array) -> jax.Array:
+        del key
+        return jax.vmap(self.loss, (0, None))(u, target)
+
+    def gradients(self, u: jax.Array, target: Bowl, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        del key
+        loss, slope = jax.vmap(jax.value_and_grad(self.loss), (0, None))(u, target)
+        return loss, jnp.where(jnp.isnan(loss)[:, None], jnp.nan, slope)
+
+
+TRACES: list[Quadratic] = []
+BOWL = Quadratic()
+BEST = np.array([0.7, 0.02, 0.4, 0.75], np.float32)
+# Leaves something over for hearing finalists again; and a gradient's price.
+BUDGET, GRADIENT_COST = 3001, 2
+
+
+def bowls(best=BEST, *, locked: dict[int, float] | None = None, bad: float = 0.0) -> Bowl:
+    """A group of one target."""
+    free, held = np.ones((1, len(BEST)), np.float32), np.zeros((1, len(BEST)), np.float32)
+    for i, value in (locked or {}).items():
+        free[0, i], held[0, i] = 0.0, value
+    return Bowl(*map(jnp.asarray, (np.asarray(best)[None], free, held, np.array([bad], np.float32))))
+
+
+def far_starts(count: int = 8) -> np.ndarray:
+    """Starts in a corner far from the minimum, `[1, count, d]`."""
+    return np.random.default_rng(2).uniform(0.05, 0.3, (1, count, len(BEST))).astype(np.float32)
+
+
+def solved(solver: Solver, *, seed: int = 0, **changes) -> Solution:
+    """What a solver finds with `BUDGET` (or another budget) for one target."""
+    settings = {"targets": bowls(), "starts": far_starts(), "budget": BUDGET, "gradient_cost": GRADIENT_COST}
+    settings |= changes
+    return solve(BOWL, solver, keys=jax.random.split(jax.random.key(seed), 1), **settings)
+
+
+def check_solves(solver: Solver, *, within: float) -> None:
+    """The minimum of a quadratic is found, better than any start, and the curves tell of it."""
+    found = solved(solver)
+    assert found.loss[0] < within
+    np.testing.assert_allclose(found.u[0], BEST, atol=np.sqrt(len(BEST) * within))
+    assert found.curve_loss[0, 0] > 0.05
+    assert (np.diff(found.curve_loss[0]) <= 0.0).all()
+    assert found.curve_loss.shape == (1, found.iterations + 1)
+    assert all(curve.shape == (1, found.iterations) for curve in found.traces.values())
+    assert all(np.isfinite(curve).all() for curve in found.traces.values())
+    assert not found.interrupted
+
+
+def check_bounds_and_locks(solver: Solver) -> None:
+    """Knobs stay in [0, 1], discrete ones at choices, locked ones in place, though the minimum is not."""
+    found = solved(solver, targets=bowls(BEST - np.float32(0.5), locked={2: 0.625}))
+    u = found.archive.u[0][found.archive.loss[0] < 1.0]
+    assert len(u)
+    assert ((u >= 0.0) & (u <= 1.0)).all()
+    np.testing.assert_array_equal(u[:, 2], np.float32(0.625))
+    np.testing.assert_allclose(4.0 * u[:, -1], np.round(4.0 * u[:, -1]), atol=1e-6)
+    np.testing.assert_allclose(found.u[0], [0.2, 0.0, 0.625, 0.25], atol=0.1)
+
+
+def check_budget(solver: Solver) -> None:
+    """A budget is spent to the last render, whatever it is, and what was spent is what was evaluated."""
+    cost = iteration_cost(solver, GRADIENT_COST)
+    for budget in (8, 8 + cost, 8 + 3 * cost - 1, BUDGET):
+        found = solved(solver, budget=budget)
+        assert found.charged == budget == found.renders + GRADIENT_COST * found.gradients
+        assert found.iterations == (budget - 8) // cost
+        assert found.curve_renders[-1] <= budget
+        assert found.gradients == found.iterations * solver.gradients
+
+
+def check_survives_failures(solver: Solver, *, within: float) -> None:
+    """Where three in ten evaluations are NaN all that comes out is finite, and the search still works."""
+    found = solved(solver, targets=bowls(bad=0.3))
+    assert found.failures[0] > 0.1 * (found.renders + found.gradients)
+    assert np.isfinite(found.u).all()
+    assert found.loss[0] < within
+    assert all(np.isfinite(curve).all() for curve in found.traces.values())
+
+
+def check_same_key_same_result(solver: Solver) -> None:
+    """A key decides everything, and another one something."""
+    once, again, other = (solved(solver, seed=seed, budget=600) for seed in (1, 1, 2))
+    for x, y in zip(jax.tree.leaves(once.archive), jax.tree.leaves(again.archive), strict=True):
+        np.testing.assert_array_equal(x, y)
+    np.testing.assert_array_equal(once.curve_loss, again.curve_loss)
+    if solver.scores:  # plain descent from given starts draws nothing
+        assert (once.archive.u != other.archive.u).any()
+
+
+def check_solver_jit(solver: Solver) -> None:
+    """One iteration compiled equals the same one step by step."""
+    target = jax.tree.map(lambda x: x[0], bowls())
+    keys, total = driver.split_keys(KEY), jnp.int32(10)
+
+    def one(run):
+        return driver.iterate(BOWL, solver, run, target, keys, total)
+
+    run = driver.begin(BOWL, solver, target, jnp.asarray(far_starts()[0]), keys)
+    chex.assert_trees_all_close(jax.jit(one)(run), one(run), rtol=1e-4, atol=1e-5)
+
+
+def check_solver_traces(solver: Solver) -> None:
+    """Other targets, starts, keys and budgets of the same shapes trace nothing again."""
+    solved(solver)
+    before = len(TRACES)
+    solved(solver, seed=5, targets=bowls(BEST * np.float32(0.5)), starts=0.5 + far_starts(), budget=1001)
+    assert len(TRACES) == before

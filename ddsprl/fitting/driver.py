@@ -10,13 +10,14 @@ What is left at the end and does not pay for an iteration is spent on hearing th
 keys: a budget of N renders is N renders, of which a gradient is `gradient_cost`.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
 from ddsprl.fitting.problem import BAD_LOSS
-from ddsprl.fitting.search import Members, keep_distinct
+from ddsprl.fitting.search import Members, empty_members, keep_distinct
 from ddsprl.fitting.solver import Answer, Query, Solver, Space, Start, iteration_cost
 
 FINALISTS = 8
@@ -94,16 +95,17 @@ def begin(problem: Plantlike, solver: Solver, target: Any, starts: jax.Array, ke
     """Score the starting points `[k, d]` (k renders) and make the solver's first state."""
     space = problem.space(target)
     starts = problem.snap(space.admit(starts))
-    raw = problem.scores(starts, target, keys.noise)
+    return first_run(solver, starts, problem.scores(starts, target, keys.noise), space, keys)
+
+
+def first_run(solver: Solver, starts: jax.Array, raw: jax.Array, space: Space, keys: Keys) -> Run:
+    """The run that begins at presets `[k, d]` with measured losses `[k]`."""
     loss = _finite(raw)
     order = jnp.argsort(loss)
     start = Start(starts[order], loss[order])
-    empty = Members(
-        jnp.full((FINALISTS, starts.shape[1]), 0.5, starts.dtype), jnp.full((FINALISTS,), BAD_LOSS, loss.dtype)
-    )
     state = solver.init(jax.random.fold_in(keys.solver, 0), start, space)
     zero = jnp.zeros((), jnp.int32)
-    return Run(state, _keep(empty, start.u, start.loss), _failures(raw), zero)
+    return Run(state, with_heard(empty_archive(starts.shape[1]), start.u, start.loss), _failures(raw), zero)
 
 
 def advance(
@@ -125,24 +127,38 @@ def advance(
     return jax.lax.fori_loop(0, count, body, (run, blank))
 
 
-def iterate(
-    problem: Plantlike, solver: Solver, run: Run, target: Any, keys: Keys, total: jax.Array
-) -> Run:
+def iterate(problem: Plantlike, solver: Solver, run: Run, target: Any, keys: Keys, total: jax.Array) -> Run:
     """One turn of the loop: ask, evaluate, tell."""
-    asking, telling = jax.random.split(jax.random.fold_in(keys.solver, run.iteration + 1))
-    progress = run.iteration / jnp.maximum(total, 1)
-    query, state = solver.ask(asking, run.state, progress)
+    query, run = asked(solver, run, keys, total)
     heard, answer = answer_query(problem, query, target, keys.noise)
-    state = solver.tell(telling, state, query, answer)
+    return told(solver, run, query, heard, answer, keys)
+
+
+def asked(solver: Solver, run: Run, keys: Keys, total: jax.Array) -> tuple[Query, Run]:
+    """What the solver wants to know next."""
+    key, _ = _turn(run, keys)
+    query, state = solver.ask(key, run.state, run.iteration / jnp.maximum(total, 1))
+    return query, run._replace(state=state)
+
+
+def told(solver: Solver, run: Run, query: Query, heard: Query, answer: Answer, keys: Keys) -> Run:
+    """The run after the answer to a query; `heard` are the presets that were evaluated for it."""
+    _, key = _turn(run, keys)
+    state = solver.tell(key, run.state, query, answer)
     losses = jnp.concatenate([answer.score, answer.loss])
-    archive = _keep(run.archive, jnp.concatenate([heard.score, heard.slope]), losses)
+    archive = with_heard(run.archive, jnp.concatenate([heard.score, heard.slope]), losses)
     return Run(state, archive, run.failures + _failures(losses), run.iteration + 1)
+
+
+def presets_of(query: Query, space: Space, snap: Callable[[jax.Array], jax.Array]) -> Query:
+    """A query as it is heard: within bounds, locked knobs in place, discrete knobs snapped."""
+    return Query(*(snap(space.admit(u)) for u in query))
 
 
 def answer_query(problem: Plantlike, query: Query, target: Any, key: jax.Array) -> tuple[Query, Answer]:
     """Evaluate a query; also returns the presets that were heard."""
     space = problem.space(target)
-    heard = Query(*(problem.snap(space.admit(u)) for u in query))
+    heard = presets_of(query, space, problem.snap)
     none = jnp.zeros((0,), query.score.dtype)
     score = problem.scores(heard.score, target, key) if query.score.shape[0] else none
     loss, slope = none, query.slope
@@ -152,22 +168,30 @@ def answer_query(problem: Plantlike, query: Query, target: Any, key: jax.Array) 
     return heard, Answer(score, loss, slope)
 
 
-def hear_again(problem: Plantlike, run: Run, target: Any, keys: Keys, left: jax.Array, *, most: int) -> Members:
+def hear_again(
+    problem: Plantlike, run: Run, target: Any, keys: Keys, left: jax.Array, *, most: int
+) -> Members:
     """Spend `left` renders (at most `most`, static) on the finalists with other noise keys; best first."""
     archive = run.archive
     if most == 0:
         return archive
-    pair = jnp.arange(most)
-    rank, turn = pair % FINALISTS, pair // FINALISTS
-    loss = jnp.concatenate(
-        [
-            _finite(problem.scores(archive.u, target, jax.random.fold_in(keys.judge, t)))
-            for t in range(-(-most // FINALISTS))
-        ]
-    )[:most]
-    del turn
-    counted = (pair < left) & (archive.loss[rank] < BAD_LOSS)
-    total = archive.loss.at[rank].add(jnp.where(counted, loss, 0.0))
+    turns = [jax.random.fold_in(keys.judge, t) for t in range(-(-most // FINALISTS))]
+    loss = jnp.concatenate([problem.scores(archive.u, target, key) for key in turns])
+    return averaged(archive, loss[:most], left)
+
+
+def averaged(archive: Members, loss: jax.Array, left: jax.Array) -> Members:
+    """Finalists ranked by their mean over all hearings.
+
+    Args:
+        archive: the finalists.
+        loss: further ones, of finalist 0, 1, ..., `FINALISTS` - 1, 0, ... in turn, `[most]`.
+        left: how many of these count.
+    """
+    place = jnp.arange(loss.shape[0])
+    rank = place % FINALISTS
+    counted = (place < left) & (archive.loss[rank] < BAD_LOSS)
+    total = archive.loss.at[rank].add(jnp.where(counted, _finite(loss), 0.0))
     mean = total / (1.0 + jnp.zeros_like(archive.loss).at[rank].add(counted))
     order = jnp.argsort(mean)
     return Members(archive.u[order], mean[order])
@@ -180,9 +204,21 @@ def plan(solver: Solver, budget: int, starts: int, gradient_cost: int) -> tuple[
     return iterations, budget - starts - iterations * cost
 
 
-def _keep(archive: Members, u: jax.Array, loss: jax.Array) -> Members:
+def empty_archive(d: int) -> Members:
+    """An archive of presets `[FINALISTS, d]`, none of them taken."""
+    return empty_members(FINALISTS, d)
+
+
+def with_heard(archive: Members, u: jax.Array, loss: jax.Array) -> Members:
+    """The archive after some more presets `[m, d]` were heard, with losses `[m]` as measured."""
     pool = Members(jnp.concatenate([archive.u, u]), jnp.concatenate([archive.loss, _finite(loss)]))
     return keep_distinct(pool, FINALISTS)
+
+
+def _turn(run: Run, keys: Keys) -> tuple[jax.Array, jax.Array]:
+    """Keys for asking and telling in this iteration."""
+    asking, telling = jax.random.split(jax.random.fold_in(keys.solver, run.iteration + 1))
+    return asking, telling
 
 
 def _finite(loss: jax.Array) -> jax.Array:

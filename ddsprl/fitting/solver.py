@@ -28,7 +28,8 @@ class Space(NamedTuple):
     Attributes:
         free: 1 for knobs that may move, `[d]`.
         locked: values of the others, `[d]`.
-        choices: number of values of a discrete knob, evenly spread over [0, 1]; 0 for a continuous one, `[d]`.
+        choices: number of values of a discrete knob, evenly spread over [0, 1]; 0 for a continuous one,
+            `[d]`.
     """
 
     free: jax.Array

@@ -10,6 +10,7 @@ from ddsprl.metrics.statistics import (
     excess_ratio,
     mean_interval,
     median_interval,
+    median_ratio_interval,
     share_interval,
     win_rate_interval,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "field_metrics_batch",
     "mean_interval",
     "median_interval",
+    "median_ratio_interval",
     "mss",
     "parameter_error",
     "rms_cosine",

@@ -63,6 +63,38 @@ def mean_interval(
     return _interval(_scores(values), _mean, seed=seed, resamples=resamples, level=level)
 
 
+def median_ratio_interval(
+    a: Any,
+    b: Any,
+    *,
+    seed: int,
+    resamples: int = DEFAULT_RESAMPLES,
+    level: float = DEFAULT_LEVEL,
+) -> Interval:
+    """Median of A over median of B, both methods' targets drawn together.
+
+    Args:
+        a: [targets] or [targets, seeds of A], finite.
+        b: [targets] or [targets, seeds of B], finite.
+        seed: of the draws.
+        resamples: number of draws.
+        level: share of the draws within the interval.
+
+    Returns:
+        The ratio, under 1 where A's median is the smaller; NaN where B's median is not above 0, also at the
+        ends if that is so in any draw.
+    """
+    pairs = np.stack([_scores(a), _scores(b)], -1) if np.shape(a)[:1] == np.shape(b)[:1] else None
+    if pairs is None:
+        raise ValueError(f"A has {np.shape(a)[0]} targets and B {np.shape(b)[0]}")
+
+    def ratio(drawn: np.ndarray) -> np.ndarray:
+        over, under = np.median(drawn[..., 0], -1), np.median(drawn[..., 1], -1)
+        return np.divide(over, under, out=np.full_like(over, np.nan), where=under > 0.0)
+
+    return _interval(pairs, ratio, seed=seed, resamples=resamples, level=level)
+
+
 def win_rate_interval(
     a: Any,
     b: Any,
@@ -176,9 +208,9 @@ def _interval(
     resamples: int,
     level: float,
 ) -> Interval:
-    """Percentile bootstrap of `statistic`, which reduces the last axis, over `scores [targets]`."""
+    """Percentile bootstrap of `statistic` over `scores [targets, ...]`, which draws `[..., targets, ...]`."""
     rng = np.random.default_rng(seed)
-    targets = scores.size
+    targets = scores.shape[0]
     at_once = max(1, _DRAWS_AT_ONCE // targets)
     draws = [
         statistic(scores[rng.integers(targets, size=(min(at_once, resamples - start), targets))])

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from ddsprl.metrics import excess_ratio, mean_interval, median_interval, share_interval, win_rate_interval
+from ddsprl.metrics import (
+    excess_ratio,
+    mean_interval,
+    median_interval,
+    median_ratio_interval,
+    share_interval,
+    win_rate_interval,
+)
 
 RNG = np.random.default_rng(3)
 LOSSES = RNG.lognormal(0.0, 0.7, (40, 3))
@@ -117,3 +124,19 @@ def test_what_cannot_be_judged_is_refused():
         win_rate_interval(np.zeros(3), np.zeros(2), seed=0)
     with pytest.raises(ValueError, match="threshold"):
         share_interval(np.zeros(3), [1.0, np.nan, 1.0], seed=0)
+
+
+def test_the_ratio_of_medians_draws_both_methods_targets_together():
+    rng = np.random.default_rng(5)
+    b = rng.uniform(0.5, 2.0, (40, 3))
+    found = median_ratio_interval(0.4 * b, b, seed=1)
+    # Paired: where A is a multiple of B on every target, no draw can say anything else.
+    np.testing.assert_allclose(found, 0.4, rtol=1e-9)
+    a = 0.4 * b[rng.permutation(40)]
+    loose = median_ratio_interval(a, b, seed=1)
+    draws = np.random.default_rng(1).integers(40, size=(10_000, 40))
+    ratios = [np.median(a.mean(1)[draw]) / np.median(b.mean(1)[draw]) for draw in draws]
+    np.testing.assert_allclose(loose, [0.4, *np.percentile(ratios, [2.5, 97.5])], rtol=1e-9)
+    assert np.isnan(median_ratio_interval(b, 0.0 * b, seed=1)).all()
+    with pytest.raises(ValueError, match="40 targets and B 39"):
+        median_ratio_interval(b, b[1:], seed=1)

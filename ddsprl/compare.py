@@ -1,0 +1,38 @@
+"""`python -m ddsprl.compare --out DIR`: search methods at equal budget, with intervals, curves and sounds.
+
+Thin: parse, check at the door, call `ddsprl.comparison`, print. Under `--out` appear `results.json`,
+`table.md`, `curves.png` and `report.html`; what is finished is kept there, so that the same command goes on
+where it was interrupted.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from ddsprl.comparison.markdown import markdown
+from ddsprl.comparison.options import CompareOptions, parse_options, settle
+from ddsprl.comparison.run import check_methods, compare
+from ddsprl.compile_cache import enable_compilation_cache
+from ddsprl.fitting.registry import SOLVERS
+from ddsprl.fitting.starts import STARTS
+from ddsprl.io import run_cli
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return run_cli(lambda: run(parse_options(given)))
+
+
+def run(options: CompareOptions) -> int:
+    """Compare, and print the tables; returns the exit code."""
+    # Nobody hands positions in here.
+    starts = tuple(name for name in STARTS if name != "given")
+    settings = settle(options, solvers=tuple(SOLVERS), starts=starts)
+    check_methods(settings)
+    enable_compilation_cache()
+    print(markdown(compare(settings)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""What a comparison has finished, on disk: one small file for every piece of work, so that it can go on.
+
+    DIR/comparison.json           what is compared; another run into DIR must ask for the same
+    DIR/cells/NAME.json           numbers of one piece
+    DIR/cells/NAME.npz            its arrays (knob positions, sounds), written before the numbers
+
+A piece is there when its JSON is: both appear by renaming, the arrays first.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ddsprl.io import UserError, write_json
+from ddsprl.io.atomic import replacing
+
+IDENTITY, CELLS = "comparison.json", "cells"
+# What numbers depend on: everything but this package's tables and pages.
+SOURCES = (
+    "synth_jax",
+    "ddsprl/features",
+    "ddsprl/fitting",
+    "ddsprl/losses",
+    "ddsprl/metrics",
+    "ddsprl/plant.py",
+)
+
+
+class Cells:
+    """Pieces of work in one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        """Nothing is read or written yet."""
+        self.directory = directory
+
+    def claim(self, identity: Mapping[str, Any]) -> None:
+        """Make the directory this comparison's, or find that it is.
+
+        Raises:
+            UserError: it holds another comparison, or something else.
+        """
+        path = self.directory / IDENTITY
+        wanted = json.loads(json.dumps(identity))
+        if path.is_file():
+            earlier = _read(path)
+            difference = first_difference(earlier, wanted)
+            if difference is not None:
+                name, was, now = difference
+                raise UserError(
+                    f"{self.directory}: holds a comparison with {name} {was}, asked for is {now}; "
+                    "choose another directory, or the same options to go on"
+                )
+            return
+        if self.directory.exists() and (not self.directory.is_dir() or any(self.directory.iterdir())):
+            raise UserError(f"{self.directory}: exists already and holds no comparison; choose another")
+        try:
+            (self.directory / CELLS).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.directory}: cannot be created ({error.strerror})") from error
+        write_json(path, wanted)
+
+    def has(self, name: str) -> bool:
+        """Whether a piece is done."""
+        return self._path(name, "json").is_file()
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Numbers of a piece."""
+        return _read(self._path(name, "json"))
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """Arrays of a piece."""
+        path = self._path(name, "npz")
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+                return {key: stored[key] for key in stored.files}
+        except (OSError, ValueError, EOFError, KeyError) as error:
+            raise UserError(
+                f"{path}: cannot be read ({error}); remove {name}.json to have it made again"
+            ) from error
+
+    def write(
+        self, name: str, numbers: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """Store a piece."""
+        (self.directory / CELLS).mkdir(exist_ok=True)
+        if arrays is not None:
+            with replacing(self._path(name, "npz")) as temporary, open(temporary, "wb") as file:
+                np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
+        write_json(self._path(name, "json"), numbers)
+
+    def _path(self, name: str, ending: str) -> Path:
+        return self.directory / CELLS / f"{name}.{ending}"
+
+
+def first_difference(earlier: Any, wanted: Any, where: str = "") -> tuple[str, str, str] | None:
+    """The first field in which two records differ: its name, and both values."""
+    if isinstance(earlier, dict) and isinstance(wanted, dict):
+        for name in [*wanted, *(key for key in earlier if key not in wanted)]:
+            inside = f"{where}.{name}" if where else name
+            found = first_difference(earlier.get(name), wanted.get(name), inside)
+            if found is not None:
+                return found
+        return None
+    if isinstance(earlier, list) and isinstance(wanted, list) and len(earlier) == len(wanted):
+        for i, (a, b) in enumerate(zip(earlier, wanted, strict=True)):
+            found = first_difference(a, b, f"{where}[{i}]")
+            if found is not None:
+                return found
+        return None
+    return None if earlier == wanted else (where, _short(earlier), _short(wanted))
+
+
+@functools.cache
+def source_digest() -> str:
+    """A fingerprint of the code that the numbers depend on, as it was when first asked for."""
+    root, digest = Path(__file__).resolve().parents[2], hashlib.sha256()
+    for place in SOURCES:
+        path = root / place
+        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+            digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); remove it to have it made again") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: is not an object; remove it to have it made again")
+    return found

@@ -1,0 +1,251 @@
+"""The work of a comparison, piece by piece: references, searches, judgements, metrics of the field.
+
+A group of targets of one length is worked on at a time. Every finished piece is on disk before the next one
+begins (`ddsprl.comparison.cells`), and whatever is there already is not done again, so the order of the
+pieces and the number of interruptions change nothing.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ddsprl.comparison.cells import Cells
+from ddsprl.comparison.judging import Judge
+from ddsprl.comparison.options import SUITES, Settings
+from ddsprl.comparison.plan import Method
+from ddsprl.comparison.searching import Found, Searcher
+from ddsprl.comparison.suites import Case, Suite, estimated, page_record, preset_suite, recording_suite
+from ddsprl.fitting.inverter import InversionConfig, Inverter, make_problem
+from ddsprl.metrics import field_metrics_batch, parameter_error
+
+# Points of an anytime curve that are kept, spread evenly over the logarithm of what was spent.
+CURVE_POINTS = 64
+
+
+@dataclass(frozen=True)
+class Group:
+    """Targets that are worked on together.
+
+    Attributes:
+        name: for files.
+        cases: filled up with copies of the last one, so that one shape is compiled.
+        count: how many of them are meant.
+    """
+
+    name: str
+    cases: list[Case]
+    count: int
+
+    @property
+    def n(self) -> int:
+        """Samples of a clip."""
+        return len(self.cases[0].audio)
+
+
+class Execution:
+    """One comparison in one directory."""
+
+    def __init__(self, settings: Settings, cells: Cells, *, group: int) -> None:
+        """Renders the targets; nothing is searched yet.
+
+        Args:
+            settings: of the comparison.
+            cells: where finished pieces are.
+            group: targets worked on together.
+        """
+        self.settings, self.cells = settings, cells
+        self._inverters: dict[float, Inverter] = {}
+        self._judges: dict[int, Judge] = {}
+        self._searchers: dict[tuple[str, int], Searcher] = {}
+        self.suite = self._make_suite()
+        self.groups = list(_grouped(self.suite.cases, group))
+
+    @property
+    def pieces(self) -> list[tuple[str, Callable[[], float]]]:
+        """All pieces in order: what each is called, and how it is made; a call returns a loss to show."""
+        settings = self.settings
+        found: list[tuple[str, Callable[[], float]]] = [
+            (f"references-{group.name}", lambda group=group: self._references(group)) for group in self.groups
+        ]
+        lengths = list(dict.fromkeys(group.n for group in self.groups))
+        for method in settings.methods:
+            found += [
+                (f"cost-{method.label}-n{n}", lambda method=method, n=n: self._cost(method, n))
+                for n in lengths
+            ]
+        for seed in range(settings.seeds):
+            for budget in settings.budgets:
+                for method in settings.methods:
+                    task = task_name(method.label, budget, seed)
+                    found += [
+                        (
+                            f"run-{task}-{g.name}",
+                            lambda m=method, b=budget, s=seed, g=g: self._run(m, b, s, g),
+                        )
+                        for g in self.groups
+                    ]
+                    found.append((f"field-{task}", lambda task=task: self._field(task)))
+        return found
+
+    def inverter(self, duration_s: float) -> Inverter:
+        """The programs and the library of clips of one length."""
+        if duration_s not in self._inverters:
+            problem = make_problem(self.settings.sample_rate, duration_s)
+            self._inverters[duration_s] = Inverter(problem, InversionConfig())
+        return self._inverters[duration_s]
+
+    def _make_suite(self) -> Suite:
+        s = self.settings
+        if s.suite == "recordings":
+            return recording_suite(
+                s.folder,
+                self._inverters,
+                self.inverter,
+                sample_rate=s.sample_rate,
+                max_s=s.max_seconds,
+                count=s.targets,
+                given=s.notes == "given",
+                seed=s.seed,
+            )
+        inverter = self.inverter(s.seconds)
+        synth = inverter.problem.instrument
+        suite = preset_suite(synth, parts=SUITES[s.suite], count=s.targets, seed=s.seed)
+        if s.notes == "given":
+            return suite
+        return suite._replace(cases=tuple(estimated(case, inverter, seed=s.seed) for case in suite.cases))
+
+    def _inverter_of(self, n: int) -> Inverter:
+        return self.inverter(n / self.settings.sample_rate)
+
+    def _judge(self, n: int) -> Judge:
+        if n not in self._judges:
+            self._judges[n] = Judge(self._inverter_of(n).problem, self.settings.seed)
+        return self._judges[n]
+
+    def _searcher(self, method: Method, n: int) -> Searcher:
+        if (method.label, n) not in self._searchers:
+            self._searchers[method.label, n] = Searcher(
+                self._inverter_of(n),
+                method,
+                seed=self.settings.seed,
+                gradient_cost=self.settings.gradient_cost,
+            )
+        return self._searchers[method.label, n]
+
+    def _references(self, group: Group) -> float:
+        rows = self._judge(group.n).references(group.cases, group.count)
+        names = [case.name for case in group.cases[: group.count]]
+        self.cells.write(f"references-{group.name}", {"targets": dict(zip(names, rows, strict=True))})
+        return float("nan")
+
+    def _cost(self, method: Method, n: int) -> float:
+        """Compile the programs of a method, and measure what its gradient costs."""
+        group = next(group for group in self.groups if group.n == n)
+        searcher, judge = self._searcher(method, n), self._judge(n)
+        targets = judge.targets(group.cases)
+        numbers = searcher.measure(targets, group.cases)
+        self.cells.write(f"cost-{method.label}-n{n}", {"samples": n, **numbers})
+        return float("nan")
+
+    def _run(self, method: Method, budget: int, seed: int, group: Group) -> float:
+        """Search, judge and store one group."""
+        judge = self._judge(group.n)
+        targets = judge.targets(group.cases)
+        found = self._searcher(method, group.n).run(targets, group.cases, budget=budget, seed=seed)
+        verdict = judge.verdict(found.u, targets, group.cases)
+        rows = [
+            {
+                "target": case.name,
+                "loss": float(verdict.loss[i]),
+                "yardstick": float(verdict.yardstick[i]),
+                "terms": {name: float(value[i]) for name, value in verdict.terms.items()},
+                "parameter_error": self._parameter_error(found.u[i], case),
+                "renders": found.renders,
+                "gradients": found.gradients,
+                "failures": int(found.failures[i]),
+                # Of a group that ran at once, a target's share.
+                "seconds": found.seconds / group.count,
+                "curve": _thinned(found, i, group.count),
+                "page": self._page(case) if found.shared[i] else None,
+            }
+            for i, case in enumerate(group.cases[: group.count])
+        ]
+        arrays = {"u": found.u[: group.count], "audio": verdict.audio[: group.count].astype(np.float32)}
+        name = f"run-{task_name(method.label, budget, seed)}-{group.name}"
+        self.cells.write(name, {"method": method.label, "budget": budget, "seed": seed, "rows": rows}, arrays)
+        return float(np.mean([row["loss"] for row in rows]))
+
+    def _parameter_error(self, u: np.ndarray, case: Case) -> float | None:
+        if case.u is None:
+            return None
+        table, free = (
+            self._inverter_of(len(case.audio)).problem.instrument.table,
+            self.settings.notes != "given",
+        )
+        return float(parameter_error(u, case.u, table, midi_free=free).mean)
+
+    def _page(self, case: Case) -> tuple[float, ...]:
+        """The library's page behind a target's starts."""
+        library = self._inverter_of(len(case.audio)).library
+        return page_record(library, float(case.note.midi), float(case.note.gate_s))
+
+    def _field(self, task: str) -> float:
+        """Metrics of the field for all targets of one task, one length at a time."""
+        found: dict[str, dict[str, float]] = {}
+        for n in dict.fromkeys(group.n for group in self.groups):
+            groups = [group for group in self.groups if group.n == n]
+            cases = [case for group in groups for case in group.cases[: group.count]]
+            sounds = np.concatenate(
+                [self.cells.arrays(f"run-{task}-{group.name}")["audio"] for group in groups]
+            )
+            heard = sounds * np.stack([case.window for case in cases])
+            metrics = field_metrics_batch(
+                np.stack([case.audio for case in cases]), heard, self.settings.sample_rate
+            )
+            for i, case in enumerate(cases):
+                values = {name: float(np.nan_to_num(x[i])) for name, x in metrics._asdict().items()}
+                found[case.name] = values
+        self.cells.write(f"field-{task}", {"targets": found})
+        return float("nan")
+
+
+def task_name(label: str, budget: int, seed: int) -> str:
+    """What a method's runs with one budget and seed are called."""
+    return f"{label}-b{budget}-s{seed}"
+
+
+def sound_of(cells: Cells, groups: list[Group], run: dict[str, Any]) -> np.ndarray:
+    """The sound `[n]` of one run of the results."""
+    for group in groups:
+        names = [case.name for case in group.cases[: group.count]]
+        if run["target"] in names:
+            task = task_name(run["method"], run["budget"], run["seed"])
+            return cells.arrays(f"run-{task}-{group.name}")["audio"][names.index(run["target"])]
+    raise KeyError(run["target"])
+
+
+def _grouped(cases: tuple[Case, ...], size: int) -> Iterator[Group]:
+    number = 0
+    for n in dict.fromkeys(len(case.audio) for case in cases):
+        same = [case for case in cases if len(case.audio) == n]
+        for first in range(0, len(same), size):
+            chosen = same[first : first + size]
+            filled = chosen + [chosen[-1]] * (size - len(chosen))
+            yield Group(f"g{number:03d}", filled, len(chosen))
+            number += 1
+
+
+def _thinned(found: Found, i: int, count: int) -> dict[str, list[float]]:
+    """The curve of one target: where it got better, at most `CURVE_POINTS` places."""
+    places = np.asarray(found.curve_renders, np.float64)
+    if not len(places):
+        return {"renders": [], "seconds": [], "loss": []}
+    spread = np.geomspace(max(places[0], 1.0), max(places[-1], 1.0), CURVE_POINTS)
+    kept = np.unique(np.clip(np.searchsorted(places, spread), 0, len(places) - 1))
+    return {
+        "renders": places[kept].tolist(),
+        "seconds": (np.asarray(found.curve_seconds)[kept] / count).tolist(),
+        "loss": np.asarray(found.curve_loss)[i][kept].astype(float).tolist(),
+    }

@@ -1,0 +1,156 @@
+"""Tables of a comparison, as Markdown and as rows for the page; nothing is computed here."""
+
+from typing import Any, NamedTuple
+
+from ddsprl.comparison.summary import REFERENCES, Results, labels_of
+
+TITLES = {"random": "Random presets", "bank": "The shipped presets", "recordings": "Recordings"}
+# Field of a summary row, heading, and digits after the point.
+COLUMNS = (
+    ("loss_excess", "excess", 3),
+    ("yardstick_excess", "yardstick excess", 3),
+    ("loss_success", "at 1 %", 2),
+    ("yardstick_success", "at 1 %, yardstick", 2),
+    ("loss", "loss", 3),
+    ("yardstick", "yardstick", 3),
+    ("parameter_error", "parameter error", 3),
+)
+FIELD_COLUMNS = (
+    ("mss", "MSS (dB)", 2),
+    ("wmfcc", "wMFCC (dB)", 2),
+    ("sot", "SOT", 4),
+    ("rms_cosine", "RMS cosine", 3),
+)
+COST_COLUMNS = (
+    ("renders", "renders", 0),
+    ("gradients", "gradients", 0),
+    ("shared", "shared renders", 0),
+    ("charged", "charged in all", 0),
+    ("seconds", "seconds", 2),
+)
+
+
+class Table(NamedTuple):
+    """A table to show.
+
+    Attributes:
+        title: what it is about.
+        header: headings.
+        rows: texts, as many as headings.
+    """
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+def tables(results: Results) -> list[Table]:
+    """All tables, in order."""
+    found: list[Table] = []
+    for entry in results["summary"]:
+        place = f"{TITLES[entry['part']]}, budget {entry['budget']:,}"
+        found.append(_figures(entry, place))
+        found.append(_plain(entry, f"{place}: metrics of the field", FIELD_COLUMNS))
+        found.append(_plain(entry, f"{place}: what it cost, a target", COST_COLUMNS))
+        found += _duels(entry, place)
+    costs = _gradient_costs(results)
+    return [*found, costs] if costs.rows else found
+
+
+def markdown(results: Results) -> str:
+    """The whole text of `table.md`."""
+    blocks = [f"## {table.title}\n\n{_grid(table)}" for table in tables(results)]
+    return "\n\n".join(["# Comparison", introduction(results), *blocks]) + "\n"
+
+
+def introduction(results: Results) -> str:
+    """What was compared, in a few sentences."""
+    options = results["options"]
+    rejected = ", ".join(f"{count} of the {part} presets" for part, count in results["rejected"].items())
+    left = sum(sum(entry["left_out"].values()) for entry in results["summary"])
+    lines = [
+        f"{len(results['targets'])} targets, {options['seeds']} run{'s' * (options['seeds'] > 1)} each, "
+        f"notes {options['notes']}, "
+        f"{options['sample_rate']:,} Hz, seed {options['seed']}. Estimates are medians over targets (shares "
+        "at the 1 % reference), in brackets 95 % bootstrap intervals over targets.",
+        "Excess is (L - floor) / (L of the best of 4,096 random presets - floor), floor 0 for recordings. "
+        "Losses are of the snapped preset, mean over 8 noise keys that no search has heard.",
+    ]
+    if rejected:
+        lines.append(f"Too quiet, rejected: {rejected}.")
+    if left:
+        lines.append(
+            "Targets whose reference is not above the floor are left out of the excess, for all methods."
+        )
+    return " ".join(lines)
+
+
+def interval_text(value: list[float] | float | None, digits: int) -> str:
+    """A number, with its interval if it has one."""
+    if value is None:
+        return ""
+    if not isinstance(value, list):
+        return f"{value:,.{digits}f}"
+    estimate, low, high = (f"{x:,.{digits}f}" for x in value)
+    return f"{estimate} [{low}, {high}]"
+
+
+def _figures(entry: dict[str, Any], place: str) -> Table:
+    rows = [*entry["methods"].items(), *((REFERENCES[k], v) for k, v in entry["references"].items())]
+    shown = [c for c in COLUMNS if any(row.get(c[0]) is not None for _, row in rows)]
+    title = f"{place}, {entry['targets']} targets"
+    texts = [
+        [name, *(interval_text(row.get(field), digits) for field, _, digits in shown)] for name, row in rows
+    ]
+    return Table(title, ["method", *(heading for _, heading, _ in shown)], texts)
+
+
+def _plain(entry: dict[str, Any], title: str, columns: tuple[tuple[str, str, int], ...]) -> Table:
+    rows = [
+        [label, *(interval_text(row[field], digits) for field, _, digits in columns)]
+        for label, row in entry["methods"].items()
+    ]
+    return Table(title, ["method", *(heading for _, heading, _ in columns)], rows)
+
+
+def _duels(entry: dict[str, Any], place: str) -> list[Table]:
+    """Win rates of all pairs, and the ratio that was asked for."""
+    found = []
+    wins = zip(entry["wins"]["loss"], entry["wins"]["yardstick"], strict=True)
+    rows = [
+        [
+            f"{by_loss['a']} over {by_loss['b']}",
+            *(interval_text(x["rate"], 2) for x in (by_loss, by_yardstick)),
+        ]
+        for by_loss, by_yardstick in wins
+    ]
+    if rows:
+        found.append(Table(f"{place}: wins on the same target", ["pair", "objective", "yardstick"], rows))
+    if "ratio" in entry:
+        ratio = entry["ratio"]
+        texts = [interval_text(ratio[judge], 3) or "not defined" for judge in ("loss", "yardstick")]
+        name = f"{ratio['of']} / {ratio['to']}"
+        heading = ["median excess of", "objective", "yardstick"]
+        found.append(Table(f"{place}: ratio of medians", heading, [[name, *texts]]))
+    return found
+
+
+def _gradient_costs(results: Results) -> Table:
+    """A gradient in renders: charged, and measured in this run."""
+    rows = []
+    for label in labels_of(results):
+        for cost in results["methods"][label]["gradient_cost"]:
+            length = f"{cost['samples'] / results['options']['sample_rate']:g} s"
+            figures = (f"{cost['measured']:.2f}", f"{cost['charged']:g}")
+            rows.append([label, str(cost["batch"]), length, *figures, f"{1e3 * cost['score_s']:.3f}"])
+    header = ["method", "batch", "clip", "measured", "charged", "one render (ms)"]
+    return Table("Cost of a gradient, in renders of the same batch", header, rows)
+
+
+def _grid(table: Table) -> str:
+    widths = [max(len(text) for text in column) for column in zip(table.header, *table.rows, strict=True)]
+    lines = [table.header, ["-" * width for width in widths], *table.rows]
+    return "\n".join(
+        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
+        for line in lines
+    )

@@ -1,0 +1,249 @@
+"""Targets of a comparison: seeded random presets, the shipped bank, and recordings.
+
+A random preset has its knobs drawn uniformly and snapped, its note between MIDI 36 and 84, its gate between
+0.1 and 0.4 s. The shipped presets are played at a seeded note each. What is quieter than -50 LUFS is rejected
+and counted. Presets are drawn in blocks, so that the first targets of a seed are the same however many are
+asked for.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ddsprl.comparison.keys import Stream, stream
+from ddsprl.features.loudness import ungated_loudness
+from ddsprl.fitting.inverter import Inverter
+from ddsprl.fitting.library import Library
+from ddsprl.fitting.recording import choose_pitch, most_plausible, pitch_hypotheses, ready
+from ddsprl.io import UserError, estimate_gate, load_audio
+from ddsprl.plant import in_chunks
+from synth_jax import Instrument, Note, load_bank, shipped_presets_dir
+
+MIDI_RANGE, GATE_RANGE_S = (36.0, 84.0), (0.1, 0.4)
+QUIETEST_LUFS = -50.0
+BLOCK = 64
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One target.
+
+    Attributes:
+        name: unique in its suite.
+        part: `random`, `bank` or `recordings`; parts have tables of their own.
+        audio: `[n]`.
+        window: `[n]`, see `ddsprl.fitting.problem.Target`.
+        note: at which candidates are played.
+        true_note: at which the target was played; None for recordings.
+        u: true knob positions `[d]`; None for recordings.
+        note_renders: spent on estimating the note, besides the library.
+        note_pages: of the library that were opened for it, see `page_record`.
+    """
+
+    name: str
+    part: str
+    audio: np.ndarray
+    window: np.ndarray
+    note: Note
+    true_note: Note | None
+    u: np.ndarray | None
+    note_renders: int = 0
+    note_pages: tuple[tuple[float, ...], ...] = ()
+
+
+class Suite(NamedTuple):
+    """All targets.
+
+    Attributes:
+        cases: in order; those of one part stand together.
+        rejected: presets that were too quiet, by part.
+    """
+
+    cases: tuple[Case, ...]
+    rejected: dict[str, int]
+
+
+class _Draw(NamedTuple):
+    """Presets at notes, `[m, ...]`; `heard` where loud enough."""
+
+    u: np.ndarray
+    midi: np.ndarray
+    gate_s: np.ndarray
+    audio: np.ndarray
+    heard: np.ndarray
+
+
+def preset_suite(synth: Instrument, *, parts: tuple[str, ...], count: int | None, seed: int) -> Suite:
+    """Targets with a known preset.
+
+    Args:
+        synth: the instrument.
+        parts: of `random` and `bank`.
+        count: most targets of each part; 64 random ones and the whole bank if None.
+        seed: of the comparison.
+    """
+    cases: list[Case] = []
+    rejected: dict[str, int] = {}
+    if "random" in parts:
+        found, rejected["random"] = _random_cases(synth, BLOCK if count is None else count, seed)
+        cases += found
+    if "bank" in parts:
+        found, rejected["bank"] = _bank_cases(synth, count, seed)
+        cases += found
+    return Suite(tuple(cases), rejected)
+
+
+def recording_suite(
+    folder: Path, inverters: dict[float, Inverter], make, *, sample_rate, max_s, count, given: bool, seed: int
+) -> Suite:
+    """Recordings of a folder; notes from its `manifest.json` where given, estimated elsewhere.
+
+    Args:
+        folder: of WAV files.
+        inverters: by length; missing ones are added, made by `make(duration_s)`.
+        make: see there.
+        sample_rate: of comparison, Hz.
+        max_s: longest clip.
+        count: most recordings; all if None.
+        given: whether the manifest's notes are used.
+        seed: of the comparison.
+
+    Raises:
+        UserError: a file or the manifest cannot be used.
+    """
+    known = _manifest(folder) if given else {}
+    files = wav_files(folder)[:count]
+    cases = []
+    for file in files:
+        note = known.get(file.name, {})
+        clip = load_audio(file, sample_rate=sample_rate)
+        heard = ready(clip, midi=note.get("midi"), gate_s=note.get("gate_s"), max_s=max_s)
+        if heard.duration_s not in inverters:
+            inverters[heard.duration_s] = make(heard.duration_s)
+        inverter = inverters[heard.duration_s]
+        midi = choose_pitch(heard, inverter, stream(seed, Stream.NOTE, file.stem))
+        played = Note(float(midi), float(heard.gate_s), 1.0)
+        tried = _tried(heard.midi, float(heard.gate_s), inverter)
+        cases.append(Case(file.stem, "recordings", heard.audio, heard.window, played, None, None, *tried))
+    return Suite(tuple(cases), {})
+
+
+def estimated(case: Case, inverter: Inverter, *, seed: int) -> Case:
+    """A case with its note estimated from the sound."""
+    rate = inverter.problem.instrument.sample_rate
+    gate_s = float(estimate_gate(case.audio, rate))
+    pitches, _ = pitch_hypotheses(case.audio, rate)
+    key = stream(seed, Stream.NOTE, case.name)
+    midi = float(most_plausible(case.audio, pitches, gate_s, inverter, key))
+    renders, pages = _tried(pitches, gate_s, inverter)
+    note = Note(midi, gate_s, 1.0)
+    return dataclasses.replace(case, note=note, note_renders=renders, note_pages=pages)
+
+
+def page_record(library: Library, midi: float, gate_s: float) -> tuple[float, ...]:
+    """The page of a library that serves a note: its note, its presets, and the samples of its clips."""
+    page = library.page(midi, gate_s)
+    return page.midi, page.gate_s, len(page.presets), library.instrument.n_samples
+
+
+def _tried(
+    pitches: tuple[float, ...], gate_s: float, inverter: Inverter
+) -> tuple[int, tuple[tuple[float, ...], ...]]:
+    """Renders and pages that choosing among some pitches took; a pitch that is sure takes none."""
+    if len(pitches) == 1:
+        return 0, ()
+    pages = tuple(page_record(inverter.library, midi, gate_s) for midi in pitches)
+    return len(pitches) * inverter.config.candidates, pages
+
+
+def _random_cases(synth: Instrument, count: int, seed: int) -> tuple[list[Case], int]:
+    draw, cases, rejected = _drawer(synth), [], 0
+    for block in range(64):
+        key = stream(seed, Stream.TARGET, "random", block)
+        knobs = jax.random.uniform(jax.random.fold_in(key, 0), (BLOCK, synth.n_params))
+        drawn = draw(synth.snap(knobs), key)
+        for i in range(BLOCK):
+            if len(cases) == count:
+                return cases, rejected
+            if drawn.heard[i]:
+                cases.append(_case(f"random-{len(cases):03d}", "random", drawn, i))
+            else:
+                rejected += 1
+    raise UserError(f"--targets is {count}, of {64 * BLOCK} random presets only {len(cases)} can be heard")
+
+
+def _bank_cases(synth: Instrument, count: int | None, seed: int) -> tuple[list[Case], int]:
+    presets = [p for p in load_bank(shipped_presets_dir()) if p.instrument == synth.name]
+    if not presets:
+        return [], 0
+    knobs = np.stack([preset.to_unit() for preset in presets])
+    drawn = _drawer(synth)(knobs, stream(seed, Stream.TARGET, "bank"))
+    heard = [i for i in range(len(presets)) if drawn.heard[i]]
+    kept = heard[:count]
+    seen = kept[-1] + 1 if count is not None and len(kept) == count and kept else len(presets)
+    names = [preset.name.lower().replace(" ", "-") for preset in presets]
+    return [_case(f"bank-{names[i]}", "bank", drawn, i) for i in kept], seen - len(kept)
+
+
+def _drawer(synth: Instrument):
+    """Presets `[m, d]` rendered at seeded notes."""
+
+    def one(u, midi, gate_s, key):
+        sound = synth.render(u, Note(midi, gate_s, 1.0), key)
+        return sound, ungated_loudness(sound, synth.sample_rate) > QUIETEST_LUFS
+
+    render = jax.jit(lambda *parts: in_chunks(one, BLOCK, *parts))
+
+    def draw(u, key) -> _Draw:
+        pitch, gate, noise = (jax.random.fold_in(key, i) for i in (1, 2, 3))
+        midi = jax.random.uniform(pitch, (len(u),), minval=MIDI_RANGE[0], maxval=MIDI_RANGE[1])
+        gate_s = jax.random.uniform(gate, (len(u),), minval=GATE_RANGE_S[0], maxval=GATE_RANGE_S[1])
+        sound, heard = render(jnp.asarray(u, jnp.float32), midi, gate_s, jax.random.split(noise, len(u)))
+        return _Draw(*(np.asarray(x) for x in (u, midi, gate_s, sound, heard)))
+
+    return draw
+
+
+def _case(name: str, part: str, drawn: _Draw, i: int) -> Case:
+    note = Note(float(drawn.midi[i]), float(drawn.gate_s[i]), 1.0)
+    audio = np.asarray(drawn.audio[i], np.float32)
+    return Case(name, part, audio, np.ones_like(audio), note, note, np.asarray(drawn.u[i], np.float32))
+
+
+def wav_files(folder: Path) -> list[Path]:
+    """WAV files of a folder, by name.
+
+    Raises:
+        UserError: no such folder, or none in it.
+    """
+    if not folder.is_dir():
+        raise UserError(f"--folder: {folder} is not a directory")
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".wav" and file.is_file())
+    if not files:
+        raise UserError(f"--folder: {folder} holds no .wav file")
+    return files
+
+
+def _manifest(folder: Path) -> dict[str, dict]:
+    """Midi and gate by file name."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return {}
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        known = {str(entry["file"]): entry for entry in entries}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path}: must be a list of objects with file, midi and gate_s ({error})") from error
+    for name, entry in known.items():
+        for field, low, high in (("midi", 0.0, 127.0), ("gate_s", 0.0, 10.0)):
+            value = entry.get(field)
+            if value is not None and not (isinstance(value, int | float) and low <= value <= high):
+                raise UserError(f"{path}: {name}: {field} is {value!r}, allowed are {low:g} to {high:g}")
+    return known

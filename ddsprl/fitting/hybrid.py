@@ -1,0 +1,301 @@
+"""The hybrid law: gradient descent with adaptive dither, many replicas a target.
+
+    theta[t+1] = theta[t] - alpha[t] m[t] + sigma[t] D(theta[t]) eta[t]
+
+`m` is the momentum mu[t] of the gradient, each knob divided by its running size as in Adam (Kingma and Ba
+2015, arXiv 1412.6980): without that a step that suits the cutoff is nothing to the release. theta is kept in
+unbounded coordinates (`reparam`); the dither is thrown in knob units. The loop is that of the theory:
+
+    sense     losses and gradients of the replicas, losses of some probes        (driver: the plant answers)
+    shape     what is not finite is put back, gradients are clipped, bests are kept        `_sense`
+    schedule  the monitor judges each replica's loss, the scheduler sets its gains         `_schedule`
+    update    the law                                                                      `_update`
+    plant     the new positions are asked for                                              `ask`
+
+Replicas stand on a ladder from cold to hot: the dither of slot r is scaled by r / (replicas - 1). Every
+`exchange_every` steps all of them, and the best probes (jumps from the replicas: perturbed winners, crossings),
+are ranked: the best distinct ones take the slots, the best one the coldest, and losers are gone.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ddsprl.fitting import monitor as lyapunov
+from ddsprl.fitting import schedule
+from ddsprl.fitting.distinct import distinct_members
+from ddsprl.fitting.dither import dither, shape
+from ddsprl.fitting.monitor import DIVERGING, Monitor
+from ddsprl.fitting.problem import BAD_LOSS
+from ddsprl.fitting.proposals import jumps
+from ddsprl.fitting.reparam import to_bounded, to_unbounded
+from ddsprl.fitting.schedule import Feedback, Gains, ScheduleConfig
+from ddsprl.fitting.search import Members, empty_members, keep_distinct
+from ddsprl.fitting.solver import Answer, Query, Space, Start
+
+SECOND_MOMENT = 0.95
+JUMP_CHANCE = 2.0
+STEP_FROM_STARTS = 0.1
+
+
+class HybridState(NamedTuple):
+    """State of the law; leading axis of the arrays is the replica.
+
+    Attributes:
+        z: positions in unbounded coordinates, `[P, d]`.
+        last_slope: gradient of the step before, in z, `[P, d]`.
+        first: momentum, `[P, d]`.
+        second: running mean of squared gradients, `[P, d]`.
+        age: steps since birth, `[P]`.
+        best: best preset of each replica since birth.
+        gains: of the scheduler.
+        monitor: of each replica's loss.
+        probes: the best probes since the last exchange.
+        starts: where the search began, to cross with, `[k, d]`.
+        space: of the knobs.
+        progress: share of the budget spent.
+        step: steps done.
+        restored: replicas put back because something was not finite, so far.
+        backed_off: times that a replica diverged and was put back to its best, so far.
+    """
+
+    z: jax.Array
+    last_slope: jax.Array
+    first: jax.Array
+    second: jax.Array
+    age: jax.Array
+    best: Members
+    gains: Gains
+    monitor: Monitor
+    probes: Members
+    starts: jax.Array
+    space: Space
+    progress: jax.Array
+    step: jax.Array
+    restored: jax.Array
+    backed_off: jax.Array
+
+
+@dataclass(frozen=True)
+class Hybrid:
+    """Settings of the hybrid law; ablations are settings.
+
+    Attributes:
+        replicas: per target.
+        probes: jumps scored at every step.
+        exchange_every: steps between exchanges; 0 for none.
+        shape: of the dither, see `ddsprl.fitting.dither`.
+        schedule: bounds and rates of the scheduler.
+        clip_norm: largest norm of a gradient in unbounded coordinates.
+        slew: largest move of a knob in one step of the law, in knob units.
+        watch: whether the monitor may put a diverging replica back to its best.
+        kept_probes: probes remembered until the next exchange.
+        cross_starts: share of crossings with the starts instead of with replicas.
+    """
+
+    replicas: int = 4
+    probes: int = 8
+    exchange_every: int = 15
+    shape: str = "sensitivity*bounds"
+    schedule: ScheduleConfig = ScheduleConfig()
+    clip_norm: float = 10.0
+    slew: float = 0.25
+    watch: bool = True
+    kept_probes: int = 16
+    cross_starts: bool = True
+
+    @property
+    def scores(self) -> int:
+        """Probes."""
+        return self.probes
+
+    @property
+    def gradients(self) -> int:
+        """One a replica."""
+        return self.replicas
+
+    def init(self, key: jax.Array, start: Start, space: Space) -> HybridState:
+        """Replicas at the best distinct starts."""
+        born = distinct_members(key, start, space, self.replicas, step=STEP_FROM_STARTS)
+        zero = jnp.zeros((), jnp.int32)
+        probes = empty_members(max(self.kept_probes, 1), start.u.shape[1])
+        none = jnp.zeros_like(born.u)
+        state = HybridState(
+            z=none,
+            last_slope=none,
+            first=none,
+            second=none,
+            age=jnp.zeros(self.replicas, jnp.int32),
+            best=born,
+            gains=self._fresh_gains(),
+            monitor=jax.vmap(lyapunov.forget)(born.loss),
+            probes=probes,
+            starts=start.u,
+            space=space,
+            progress=jnp.zeros(()),
+            step=zero,
+            restored=zero,
+            backed_off=zero,
+        )
+        return self._born(state, born)
+
+    def ask(self, key: jax.Array, state: HybridState, progress: jax.Array) -> tuple[Query, HybridState]:
+        """The replicas, and jumps from their bests."""
+        state = state._replace(progress=jnp.asarray(progress, state.progress.dtype))
+        return Query(self._jumps(key, state), to_bounded(state.z)), state
+
+    def tell(self, key: jax.Array, state: HybridState, query: Query, answer: Answer) -> HybridState:
+        """Shape, schedule, update, and now and then exchange."""
+        state, slope = self._sense(state, query, answer)
+        state = self._schedule(state, slope, answer.loss)
+        state = self._update(key, state, slope)
+        if self.exchange_every == 0:
+            return state
+        due = state.step % self.exchange_every == 0
+        return jax.lax.cond(due, self._exchange, lambda s: s, state)
+
+    def trace(self, state: HybridState) -> dict[str, jax.Array]:
+        """Gains and verdicts, means over replicas, and counts so far."""
+        reading = jax.vmap(lyapunov.read)(state.monitor)
+        config, progress = self.schedule, state.progress
+        return {
+            "alpha": jnp.mean(schedule.alpha(state.gains, progress, config)),
+            "mu": jnp.mean(schedule.mu(state.gains, config)),
+            "sigma": jnp.mean(schedule.sigma(state.gains, progress, config)),
+            "agreement": jnp.mean(state.gains.agreement),
+            "plateau_steps": jnp.mean(state.gains.plateau.astype(jnp.float32)),
+            "drift": reading.drift[0],
+            "confidence": reading.confidence[0],
+            "verdict": reading.verdict[0],
+            "restored": state.restored,
+            "backed_off": state.backed_off,
+        }
+
+    def _jumps(self, key: jax.Array, state: HybridState) -> jax.Array:
+        d = state.z.shape[1]
+        if self.probes == 0:
+            return jnp.zeros((0, d), state.z.dtype)
+        rank_key, jump_key = jax.random.split(key)
+        # Better replicas have more children: of two ranks drawn, the better one.
+        rank = jnp.min(jax.random.randint(rank_key, (2, self.probes), 0, self.replicas), axis=0)
+        parents = state.best.u[jnp.argsort(state.best.loss)[rank]]
+        mates = jnp.concatenate([state.best.u, state.starts]) if self.cross_starts else state.best.u
+        return jumps(jump_key, parents, mates, state.space.free)
+
+    def _sense(self, state: HybridState, query: Query, answer: Answer) -> tuple[HybridState, jax.Array]:
+        """Keep bests, put back what is not finite, and give the clipped gradient in z."""
+        u = query.slope
+        finite = (
+            jnp.isfinite(answer.loss) & jnp.all(jnp.isfinite(answer.slope), axis=1) & (answer.loss < BAD_LOSS)
+        )
+        better = finite & (answer.loss < state.best.loss)
+        best = Members(
+            jnp.where(better[:, None], u, state.best.u), jnp.where(better, answer.loss, state.best.loss)
+        )
+        slope = jnp.where(finite[:, None], answer.slope * u * (1.0 - u), 0.0)
+        norm = jnp.sqrt(jnp.sum(jnp.square(slope), axis=1, keepdims=True) + 1e-20)
+        slope = slope * jnp.minimum(1.0, self.clip_norm / norm)
+        score = jnp.where(jnp.isfinite(answer.score), answer.score, BAD_LOSS)
+        probes = state.probes
+        if self.probes and self.exchange_every:
+            pool = Members(
+                jnp.concatenate([probes.u, query.score]), jnp.concatenate([probes.loss, score])
+            )
+            probes = keep_distinct(pool, self.kept_probes)
+        z = jnp.where(finite[:, None], state.z, to_unbounded(best.u))
+        lost = jnp.sum(~finite).astype(jnp.int32)
+        return state._replace(z=z, best=best, probes=probes, restored=state.restored + lost), slope
+
+    def _schedule(self, state: HybridState, slope: jax.Array, loss: jax.Array) -> HybridState:
+        """Gains from feedback; a diverging replica goes back to its best with a shrunken step."""
+        product = jnp.sum(slope * state.last_slope, axis=1)
+        norms = jnp.sum(jnp.square(slope), axis=1) * jnp.sum(jnp.square(state.last_slope), axis=1)
+        cosine = product / jnp.sqrt(norms + 1e-20)
+        heard = Feedback(loss <= state.best.loss, cosine)
+        gains = jax.vmap(lambda g, f: schedule.update_gains(g, f, self.schedule))(state.gains, heard)
+        monitor = jax.vmap(lyapunov.observe)(state.monitor, loss)
+        z, first = state.z, state.first
+        count = state.backed_off
+        if self.watch:
+            diverging = jax.vmap(lyapunov.read)(monitor).verdict == DIVERGING
+            row = diverging[:, None]
+            z, first = jnp.where(row, to_unbounded(state.best.u), z), jnp.where(row, 0.0, first)
+            retired = jax.vmap(lambda g: schedule.back_off(g, self.schedule))(gains)
+            gains = _choose(diverging, retired, gains)
+            monitor = _choose(diverging, jax.vmap(lyapunov.forget)(state.best.loss), monitor)
+            count = count + jnp.sum(diverging).astype(jnp.int32)
+        return state._replace(
+            z=z, first=first, gains=gains, monitor=monitor, last_slope=slope, backed_off=count
+        )
+
+    def _update(self, key: jax.Array, state: HybridState, slope: jax.Array) -> HybridState:
+        """The law."""
+        config = self.schedule
+        age = state.age + 1
+        mu = schedule.mu(state.gains, config)[:, None]
+        first = mu * state.first + (1.0 - mu) * slope
+        second = SECOND_MOMENT * state.second + (1.0 - SECOND_MOMENT) * jnp.square(slope)
+        # Both averages start at 0 (Adam, eq. 3); mu moves, so its middle stands for it.
+        unbiased = first / (1.0 - config.momentum**age)[:, None]
+        scale = jnp.sqrt(second / (1.0 - SECOND_MOMENT**age)[:, None]) + 1e-8
+        alpha = schedule.alpha(state.gains, state.progress, config)[:, None]
+        z = state.z - alpha * unbiased / scale
+        z = self._thrown(key, state, z, second)
+        before = to_bounded(state.z)
+        moved = before + jnp.clip(to_bounded(z) - before, -self.slew, self.slew)
+        z = jnp.where(jnp.abs(moved - to_bounded(z)) > 1e-6, to_unbounded(moved), z)
+        return state._replace(z=z, first=first, second=second, age=age, step=state.step + 1)
+
+    def _thrown(self, key: jax.Array, state: HybridState, z: jax.Array, second: jax.Array) -> jax.Array:
+        """Positions after the dither; hot slots are thrown further."""
+        if self.schedule.dither == 0.0:
+            return z
+        ladder = jnp.linspace(0.0, 1.0, self.replicas) if self.replicas > 1 else jnp.ones(1)
+        size = schedule.sigma(state.gains, state.progress, self.schedule) * ladder
+
+        def one(key, z, second, size):
+            u = to_bounded(z)
+            factor = shape(self.shape, u, second) * state.space.free
+            return u + dither(key, size, factor, state.space.choices * state.space.free, jump=JUMP_CHANCE)
+
+        keys = jax.random.split(key, self.replicas)
+        return to_unbounded(jax.vmap(one)(keys, z, second, size))
+
+    def _exchange(self, state: HybridState) -> HybridState:
+        """The best distinct of replicas and probes take the slots, best first."""
+        pool = Members(
+            jnp.concatenate([state.best.u, state.probes.u]),
+            jnp.concatenate([state.best.loss, state.probes.loss]),
+        )
+        born = keep_distinct(pool, self.replicas)
+        empty = empty_members(state.probes.u.shape[0], state.z.shape[1])
+        return self._born(state._replace(probes=empty), born)
+
+    def _born(self, state: HybridState, born: Members) -> HybridState:
+        """Replicas at new places, with nothing remembered."""
+        none = jnp.zeros_like(born.u)
+        return state._replace(
+            z=to_unbounded(born.u),
+            last_slope=none,
+            first=none,
+            second=none,
+            age=jnp.zeros(self.replicas, jnp.int32),
+            best=born,
+            gains=self._fresh_gains(),
+            monitor=jax.vmap(lyapunov.forget)(born.loss),
+        )
+
+    def _fresh_gains(self) -> Gains:
+        fresh = schedule.fresh_gains(self.schedule)
+        return jax.tree.map(lambda x: jnp.broadcast_to(x, (self.replicas,)), fresh)
+
+
+def _choose(mask: jax.Array, yes, no):
+    """Leaves of `yes` where the replica's mask is set, else of `no`."""
+
+    def pick(a, b):
+        return jnp.where(mask.reshape(mask.shape + (1,) * (a.ndim - 1)), a, b)
+
+    return jax.tree.map(pick, yes, no)

@@ -1,0 +1,243 @@
+"""Any solver on a group of targets, from starts to a ranked archive: what the host does around the driver.
+
+    solve(problem, solver, targets, starts, keys, budget=4000) ──▶ Solution
+
+Programs are compiled once for a problem, a solver and the shapes of the arguments; the budget is data.
+Targets are worked on side by side and shared out over the devices; how many suit this machine is
+`group_size()`.
+"""
+
+import time
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ddsprl.fitting import driver
+from ddsprl.fitting.driver import SEGMENT, Keys, Plantlike, Run, Segment
+from ddsprl.fitting.inverter import GRADIENT_COST, Progress
+from ddsprl.fitting.inverter import group_size as group_size
+from ddsprl.fitting.search import Members
+from ddsprl.fitting.solver import Solver, iteration_cost
+from ddsprl.sharding import shard_batch
+
+# A segment should last about this long: short enough for Ctrl-C and a moving display.
+SEGMENT_S = 1.0
+
+
+class Solution(NamedTuple):
+    """What a solver found for G targets, and what that took. Arrays are NumPy's; counts are for one target.
+
+    Attributes:
+        u: the best preset, snapped, `[G, d]`.
+        loss: its mean over all that it was heard, `[G]`; by another judge it will be a little worse.
+        archive: the best distinct presets, snapped, best first: `u [G, finalists, d]`, `loss [G, finalists]`;
+            `BAD_LOSS` for places not taken.
+        curve_renders: renders charged after the starts and after every iteration, `[1 + iterations]`.
+        curve_loss: best loss at these points, each preset heard once, `[G, 1 + iterations]`.
+        traces: the solver's curves by name, `[G, iterations]`.
+        iterations: that were done.
+        renders: scores, of starts, candidates and finalists.
+        gradients: values with their gradients.
+        charged: `renders` + gradient cost x `gradients`; the budget, unless interrupted.
+        failures: evaluations of the search that were not finite, `[G]`.
+        seconds: of wall clock, for the group, compiling included.
+        interrupted: by Ctrl-C; the best so far is here, not heard again.
+    """
+
+    u: np.ndarray
+    loss: np.ndarray
+    archive: Members
+    curve_renders: np.ndarray
+    curve_loss: np.ndarray
+    traces: dict[str, np.ndarray]
+    iterations: int
+    renders: int
+    gradients: int
+    charged: int
+    failures: np.ndarray
+    seconds: float
+    interrupted: bool
+
+
+class Programs(NamedTuple):
+    """The compiled driver of one problem and solver, over targets."""
+
+    begin: Callable[[Any, jax.Array, Keys], Run]
+    advance: Callable[[Run, Any, Keys, Any, Any], tuple[Run, Segment]]
+    hear_again: Callable[[Run, Any, Keys, Any], Members]
+
+
+def solve(
+    problem: Plantlike,
+    solver: Solver,
+    targets: Any,
+    starts: np.ndarray | jax.Array,
+    keys: jax.Array,
+    *,
+    budget: int,
+    gradient_cost: int = GRADIENT_COST,
+    progress: Progress | None = None,
+) -> Solution:
+    """Spend a budget on each of G targets.
+
+    A `KeyboardInterrupt` ends the search and the best so far is returned; before the starts are scored there
+    is none, and it is passed on.
+
+    Args:
+        problem: hashable.
+        solver: hashable.
+        targets: pytree with leaves `[G, ...]`.
+        starts: positions to begin at, `[G, k, d]`; charged.
+        keys: one PRNG key a target, `[G]`.
+        budget: renders for each target.
+        gradient_cost: renders that a gradient is charged as.
+        progress: called with iterations done, iterations in all, and the mean of the best losses.
+
+    Raises:
+        ValueError: the budget does not pay for the starts.
+    """
+    began = time.perf_counter()
+    check_budget(budget, starts.shape[1])
+    iterations, left = driver.plan(solver, budget, starts.shape[1], gradient_cost)
+    programs, split = _programs(problem, solver, gradient_cost), _split(keys)
+    run = programs.begin(targets, jnp.asarray(starts, jnp.float32), split)
+    course = _Course(run, run.archive, [_awaited(run.archive.loss)[:, :1]], [], 0, 0)
+    interrupted, size = False, 1
+    try:
+        while course.done < iterations:
+            since, size = time.perf_counter(), min(size, iterations - course.done)
+            course = _further(course, programs, targets, split, size, iterations)
+            if progress is not None:
+                progress(course.done, iterations, float(course.best[-1][:, -1].mean()))
+            size = _next_size(size, time.perf_counter() - since)
+        if left:
+            heard = programs.hear_again(course.run, targets, split, np.int32(left))
+            _awaited(heard.loss)
+            course = course._replace(archive=heard, again=left)
+    except KeyboardInterrupt:
+        interrupted = True
+    return make_solution(
+        solver,
+        course.archive,
+        np.concatenate(course.best, axis=1),
+        _joined(course.traces),
+        starts=starts.shape[1],
+        renders=starts.shape[1] + course.done * solver.scores + course.again,
+        gradient_cost=gradient_cost,
+        failures=course.run.failures,
+        seconds=time.perf_counter() - began,
+        interrupted=interrupted,
+    )
+
+
+class _Course(NamedTuple):
+    """How far a search has come; replaced whole, so that Ctrl-C finds it consistent.
+
+    Attributes:
+        run: of the driver.
+        archive: the run's, or that after the last hearing.
+        best: best losses, parts `[G, points]`.
+        traces: parts of the solver's curves.
+        done: iterations.
+        again: renders spent on hearing finalists again.
+    """
+
+    run: Run
+    archive: Members
+    best: list[np.ndarray]
+    traces: list[dict[str, np.ndarray]]
+    done: int
+    again: int
+
+
+def _further(course: _Course, programs: Programs, targets: Any, keys: Keys, size: int, total: int) -> _Course:
+    """One segment of `size` iterations."""
+    run, curves = programs.advance(course.run, targets, keys, np.int32(size), np.int32(total))
+    _awaited(run.iteration)
+    part = jax.tree.map(lambda x: np.asarray(x)[:, :size], curves)
+    best, traces = [*course.best, part.best], [*course.traces, part.trace]
+    return _Course(run, run.archive, best, traces, course.done + size, course.again)
+
+
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts], axis=1) for name in (parts or [{}])[0]}
+
+
+def check_budget(budget: int, starts: int) -> None:
+    """Refuse a budget that is spent before the search begins.
+
+    Raises:
+        ValueError: with both numbers.
+    """
+    if starts < 1:
+        raise ValueError("no start; a solver needs at least one")
+    if budget < starts:
+        raise ValueError(f"a budget of {budget} renders does not pay for scoring {starts} starts")
+
+
+def make_solution(
+    solver: Solver,
+    archive: Members,
+    curve: np.ndarray,
+    traces: dict[str, np.ndarray],
+    *,
+    starts: int,
+    renders: int,
+    gradient_cost: int,
+    failures: Any,
+    seconds: float,
+    interrupted: bool,
+) -> Solution:
+    """A `Solution` from the archive, the curve of best losses `[G, 1 + iterations]` and the counts."""
+    u, loss = np.asarray(archive.u), np.asarray(archive.loss)
+    iterations = curve.shape[1] - 1
+    gradients = iterations * solver.gradients
+    return Solution(
+        u=u[:, 0],
+        loss=loss[:, 0],
+        archive=Members(u, loss),  # pyright: ignore[reportArgumentType]
+        curve_renders=starts + iteration_cost(solver, gradient_cost) * np.arange(iterations + 1),
+        curve_loss=curve,
+        traces=traces,
+        iterations=iterations,
+        renders=renders,
+        gradients=gradients,
+        charged=renders + gradient_cost * gradients,
+        failures=np.asarray(failures),
+        seconds=seconds,
+        interrupted=interrupted,
+    )
+
+
+@lru_cache(maxsize=16)
+def _programs(problem: Plantlike, solver: Solver, gradient_cost: int) -> Programs:
+    """Compiled once for the arguments, and again for other shapes."""
+    most = iteration_cost(solver, gradient_cost) - 1
+    return Programs(
+        _over_targets(partial(driver.begin, problem, solver), (0, 0, 0)),
+        _over_targets(partial(driver.advance, problem, solver), (0, 0, 0, None, None)),
+        _over_targets(partial(driver.hear_again, problem, most=most), (0, 0, 0, None)),
+    )
+
+
+def _over_targets(function: Callable, in_axes: tuple[int | None, ...]) -> Callable:
+    return shard_batch(jax.vmap(function, in_axes), in_axes=in_axes)
+
+
+_split = jax.jit(jax.vmap(driver.split_keys))
+
+
+def _next_size(size: int, seconds: float) -> int:
+    """Iterations of the next segment."""
+    return min(2 * size, SEGMENT) if seconds < SEGMENT_S else max(size // 2, 1)
+
+
+def _awaited(array: jax.Array) -> np.ndarray:
+    """The value of an array, waited for in Python, where Ctrl-C is noticed at once."""
+    while not array.is_ready():  # pyright: ignore[reportAttributeAccessIssue]
+        time.sleep(0.001)
+    return np.asarray(array)

@@ -1,0 +1,170 @@
+"""Where a search begins, by name: a setting of a comparison, not of a method.
+
+Every solver can be given every start, so that a good start is not mistaken for a good solver. A start is a
+set of positions; the driver snaps, scores and charges them. What lies behind some of them (a library) was
+rendered once for many targets, and is reported for the comparison to share out.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ddsprl.fitting.cues import envelope_cues, with_cues
+from ddsprl.fitting.library import Library
+from synth_jax import Instrument, Note
+from synth_jax.params import nearest_hint
+from synth_jax.units import midi_to_hz
+
+# Share of the mixed start that gets the target's own envelope, and the most that the bank may take.
+CUE_SHARE, BANK_SHARE = 0.25, 0.25
+
+
+class StartRequest(NamedTuple):
+    """What a start may be made from, for one target.
+
+    Attributes:
+        instrument: whose knobs.
+        audio: the target, beginning at its onset, `[n]`.
+        note: at which it is played, scalars.
+        count: positions wanted; some starts have fewer.
+        key: PRNG key.
+        library: of random presets with their features, or None.
+        bank: presets made by hand, `[b, d]`, or None.
+        given: positions that the caller has, `[m, d]`, or None.
+    """
+
+    instrument: Instrument
+    audio: np.ndarray
+    note: Note
+    count: int
+    key: jax.Array
+    library: Library | None
+    bank: np.ndarray | None
+    given: np.ndarray | None
+
+
+# Positions `[k, d]` and the renders that were spent on what they were drawn from.
+Starts = tuple[np.ndarray, int]
+
+
+def make_starts(
+    name: str,
+    audio: np.ndarray,
+    note: Note,
+    *,
+    instrument: Instrument,
+    count: int,
+    key: jax.Array,
+    library: Library | None = None,
+    bank: np.ndarray | None = None,
+    given: np.ndarray | None = None,
+) -> Starts:
+    """Positions for a search to begin at.
+
+    Args:
+        name: of `STARTS`.
+        audio: the target, beginning at its onset, `[n]`.
+        note: at which it is played, scalars.
+        instrument: whose knobs.
+        count: positions wanted.
+        key: PRNG key.
+        library: needed by `library` and `best`; `cues` uses it if there is one.
+        bank: presets `[b, d]`; needed by `bank`, used by `best`.
+        given: positions `[m, d]`; needed by `given`.
+
+    Returns:
+        Positions `[k, d]` with 1 <= k <= count, and the renders behind them that other targets share: the
+        size of the library page they were drawn from, whether it was rendered now or long ago.
+
+    Raises:
+        ValueError: unknown name (with the nearest valid one), or something that the start needs is missing.
+    """
+    if name not in STARTS:
+        raise ValueError(f"no start {name!r}{nearest_hint(name, list(STARTS))}")
+    if count < 1:
+        raise ValueError(f"count is {count}; a start has at least one position")
+    audio = np.asarray(audio, np.float32)
+    points, shared = STARTS[name](StartRequest(instrument, audio, note, count, key, library, bank, given))
+    return np.asarray(points[:count], np.float32), shared
+
+
+def _neutral(request: StartRequest) -> Starts:
+    """The neutral patch, one position."""
+    return np.asarray(request.instrument.default)[None], 0
+
+
+def _given(request: StartRequest) -> Starts:
+    """What the caller has."""
+    return _rows("given", request.given, request), 0
+
+
+def _random(request: StartRequest) -> Starts:
+    """Random presets: scored and charged like all starts, so a search begins at the best of `count`."""
+    shape = (request.count, request.instrument.n_params)
+    return np.asarray(request.instrument.snap(jax.random.uniform(request.key, shape))), 0
+
+
+def _library(request: StartRequest) -> Starts:
+    """The presets of a library whose features are closest to the target's."""
+    library = request.library
+    if library is None:
+        raise ValueError("this start needs library=, which is None")
+    close = library.closest(request.audio, request.note, request.count)
+    return close, library.config.size
+
+
+def _bank(request: StartRequest) -> Starts:
+    """Presets made by hand, in their order."""
+    return _rows("bank", request.bank, request), 0
+
+
+def _cues(request: StartRequest) -> Starts:
+    """The target's own envelope on the neutral patch and, with a library, on the closest presets."""
+    base, shared = _neutral(request)
+    if request.library is not None and request.count > 1:
+        close, shared = _library(request._replace(count=request.count - 1))
+        base = np.concatenate([base, close])
+    return _cued(base, request), shared
+
+
+def _best(request: StartRequest) -> Starts:
+    """A mixture: closest of the library, copies of these with the target's envelope, the bank."""
+    bank = request.bank
+    rows = np.zeros((0, request.instrument.n_params)) if bank is None else _rows("bank", bank, request)
+    rows, cued = rows[: int(BANK_SHARE * request.count)], int(CUE_SHARE * request.count)
+    close, shared = _library(request._replace(count=request.count - cued - len(rows)))
+    return np.concatenate([close, _cued(close[:cued], request), rows]), shared
+
+
+def _cued(u: np.ndarray, request: StartRequest) -> np.ndarray:
+    synth, note = request.instrument, request.note
+    period_s = 1.0 / float(midi_to_hz(jnp.asarray(note.midi)))
+    cues = envelope_cues(request.audio, synth.sample_rate, float(note.gate_s), period_s=period_s)
+    return with_cues(u, cues, synth.table)
+
+
+def _rows(name: str, u: np.ndarray | None, request: StartRequest) -> np.ndarray:
+    """Positions that were handed in.
+
+    Raises:
+        ValueError: none, or not of this instrument.
+    """
+    d = request.instrument.n_params
+    if u is None or np.ndim(u) != 2 or not np.shape(u)[0] or np.shape(u)[1] != d:
+        shape = "None" if u is None else np.shape(u)
+        raise ValueError(f"{name} is {shape}; this start needs positions [1 or more, {d}]")
+    return np.asarray(u)
+
+
+STARTS: dict[str, Callable[[StartRequest], Starts]] = {
+    "neutral": _neutral,
+    "given": _given,
+    "random": _random,
+    "library": _library,
+    "bank": _bank,
+    "cues": _cues,
+    "best": _best,
+}

@@ -1,0 +1,134 @@
+"""What cannot be asked for is refused in one line, before anything is computed or written."""
+
+from pathlib import Path
+
+import pytest
+
+from ddsprl import compare
+from ddsprl.comparison.cells import Cells, first_difference
+from ddsprl.comparison.options import parse_options, settle
+from ddsprl.comparison.plan import load_plan
+from ddsprl.fitting.registry import SOLVERS, make_solver
+from ddsprl.fitting.starts import STARTS
+from ddsprl.io import UserError
+
+from .conftest import TINY
+
+CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("compare*.yaml"))
+
+
+def refused(capsys, *arguments) -> str:
+    assert compare.main([str(x) for x in arguments]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--budgts", "64"], "did you mean '--budgets'"),
+        (["--budgets", "many"], "budgets"),
+        (["--budgets", "64", "64"], "different"),
+        (["--budgets", "4"], "does not pay for its 8 starts"),
+        (["--seeds", "0"], "--seeds is 0, allowed are 1"),
+        (["--targets", "0"], "--targets is 0"),
+        (["--suite", "preset"], "did you mean 'presets'"),
+        (["--notes", "estimate"], "did you mean 'estimated'"),
+        (["--sample-rate", "100"], "--sample-rate is 100"),
+        (["--methods", "adm"], "did you mean 'adam'"),
+        (["--methods", "adam", "adam"], "twice"),
+        (["--ratio", "adam"], "two labels"),
+        (["--ratio", "adam", "rand"], "random"),
+        (["--suite", "recordings", "--folder", "nowhere"], "nowhere is not a directory"),
+    ],
+)
+def test_options(capsys, config, tmp_path, options, said):
+    out = tmp_path / "out"
+    line = refused(capsys, "--config", config, "--out", out, "--quiet", *options)
+    assert said in line
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("seeds: 1", "seed_s: 1", "did you mean 'seeds'"),
+        ("seeds: 1", "seeds: one", "wrong kind"),
+        ("methods:", "method:", "did you mean 'methods'"),
+        ("solver: adam", "solver: adm", "did you mean 'adam'"),
+        ("start: neutral", "start: netral", "did you mean 'neutral'"),
+        ("start: neutral", "start: given", "allowed are"),
+        ("start: neutral", "begin: neutral", "no key 'begin'"),
+        ("settings: {members", "setings: {members", "did you mean 'settings'"),
+        ("members: 2", "membrs: 2", "members"),
+        ("count: 4", "count: 0", "count is 0"),
+        ("label: adam", "label: random", "twice"),
+        ("label: adam", "label: a/b", "letters"),
+        ("label: adam,", "label: [adam,", "is not YAML"),
+    ],
+)
+def test_configuration(capsys, tmp_path, old, new, said):
+    assert old in TINY
+    path = tmp_path / "bad.yaml"
+    path.write_text(TINY.replace(old, new))
+    assert said in refused(capsys, "--config", path, "--out", tmp_path / "out", "--quiet")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_configuration_that_is_not_there(capsys, tmp_path):
+    assert "cannot be read" in refused(capsys, "--config", tmp_path / "no.yaml", "--out", tmp_path / "out")
+
+
+def test_yaml_makes_no_objects(capsys, tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("methods: !!python/object/apply:os.getcwd []")
+    assert "is not YAML" in refused(capsys, "--config", path, "--out", tmp_path / "out")
+
+
+def test_the_command_line_is_over_the_file(config, tmp_path):
+    arguments = ["--config", str(config), "--out", str(tmp_path), "--seeds", "2", "--methods", "adam"]
+    settings = settle(parse_options(arguments), solvers=tuple(SOLVERS), starts=tuple(STARTS))
+    assert (settings.seeds, settings.targets, settings.budgets) == (2, 2, (64,))
+    assert [method.label for method in settings.methods] == ["adam"]
+    assert settings.max_seconds == 4.0
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_shipped_configurations_build(path, tmp_path):
+    options = parse_options(["--config", str(path), "--out", str(tmp_path)])
+    settings = settle(options, solvers=tuple(SOLVERS), starts=tuple(STARTS))
+    for method in settings.methods:
+        make_solver(method.solver, **method.solver_settings())
+        assert min(settings.budgets) >= method.count
+
+
+def test_lists_in_settings_can_be_hashed(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("methods: [{solver: cma_es, settings: {options: [[c_mean, 0.5]]}}]")
+    (method,) = load_plan(path, solvers=tuple(SOLVERS), starts=tuple(STARTS), options=()).methods
+    assert hash(method.solver_settings()["options"])
+    assert method.record()["settings"] == {"options": [["c_mean", 0.5]]}
+
+
+def test_the_field_that_differs_is_named():
+    a = {"seeds": 1, "methods": [{"label": "x", "settings": {"members": 2}}]}
+    b = {"seeds": 1, "methods": [{"label": "x", "settings": {"members": 3}}]}
+    assert first_difference(a, a) is None
+    assert first_difference(a, b) == ("methods[0].settings.members", "2", "3")
+    assert first_difference({"a": 1}, {}) == ("a", "1", "null")
+
+
+def test_a_directory_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds no comparison"):
+        Cells(tmp_path).claim({"seeds": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_damaged_piece_is_named(tmp_path):
+    cells = Cells(tmp_path / "out")
+    cells.claim({})
+    (tmp_path / "out" / "cells" / "piece.json").write_text("{")
+    with pytest.raises(UserError, match=r"piece\.json.*remove it"):
+        cells.read("piece")

@@ -1,0 +1,99 @@
+"""Starts by name: each from what it says, for the note it is given, with errors at the door."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ddsprl.fitting import InversionConfig, LibraryConfig
+from ddsprl.fitting.cues import envelope_cues
+from ddsprl.fitting.inverter import Inverter, make_problem
+from ddsprl.fitting.starts import STARTS, make_starts
+from synth_jax import Note
+
+PROBLEM = make_problem(8_000, 0.25)
+SYNTH = PROBLEM.instrument
+D, NOTE, KEY = SYNTH.n_params, Note(60.0, 0.1, 1.0), jax.random.key(0)
+AUDIO = (np.exp(-np.arange(2000) / 300.0) * np.sin(np.arange(2000) * 0.2)).astype(np.float32)
+BANK = np.random.default_rng(1).uniform(size=(5, D)).astype(np.float32)
+
+
+class Shelf:
+    """A library that remembers what it was asked for; nothing is rendered."""
+
+    config = LibraryConfig(size=64)
+
+    def __init__(self):
+        self.asked = []
+
+    def closest(self, audio, note, count):
+        self.asked.append((note, count))
+        return np.random.default_rng(0).uniform(size=(64, D)).astype(np.float32)[:count]
+
+
+def start(name: str, count: int = 16, **changes):
+    library = Shelf()
+    settings = {"instrument": SYNTH, "count": count, "key": KEY, "library": library, "bank": BANK} | changes
+    return *make_starts(name, AUDIO, NOTE, **settings), library
+
+
+@pytest.mark.parametrize("name", list(STARTS))
+@pytest.mark.parametrize("count", [1, 4, 40])
+def test_there_is_at_least_one_position_and_not_more_than_wanted(name, count):
+    points, shared, library = start(name, count, given=BANK)
+    assert points.dtype == np.float32
+    assert 1 <= len(points) <= count
+    assert points.shape[1] == D
+    assert ((points >= 0.0) & (points <= 1.0)).all()
+    assert shared == (64 if library.asked else 0)
+    assert all(note == NOTE for note, _ in library.asked)
+
+
+def test_each_is_what_it_says():
+    default = np.asarray(SYNTH.default)
+    np.testing.assert_array_equal(start("neutral")[0], default[None])
+    np.testing.assert_array_equal(start("bank")[0], BANK)
+    np.testing.assert_array_equal(start("given", 2, given=BANK[::-1])[0], BANK[:2:-1])
+    np.testing.assert_array_equal(start("library")[0], Shelf().closest(AUDIO, NOTE, 16))
+    random = start("random")[0]
+    np.testing.assert_array_equal(random, SYNTH.snap(jnp.asarray(random)))
+    assert (random != start("random", key=jax.random.key(1))[0]).any()
+    np.testing.assert_array_equal(random, start("random")[0])
+
+
+def test_cues_change_the_envelope_and_nothing_else():
+    base = np.asarray(SYNTH.default)
+    names = [spec.name for spec in SYNTH.table]
+    (alone,), shared, _ = start("cues", library=None)
+    assert shared == 0
+    cued = [names.index(name) for name in envelope_cues(AUDIO, 8_000, 0.1)]
+    assert (alone[cued] != base[cued]).any()
+    others = np.setdiff1d(np.arange(D), cued)
+    np.testing.assert_array_equal(alone[others], base[others])
+    points, shared, _ = start("cues", 5)
+    np.testing.assert_array_equal(points[0], alone)
+    np.testing.assert_array_equal(points[1:, others], Shelf().closest(AUDIO, NOTE, 4)[:, others])
+    assert shared == 64
+
+
+@pytest.mark.parametrize("count", [8, 256])
+def test_the_mixture_is_that_of_a_match(count):
+    inverter = Inverter(PROBLEM, InversionConfig(candidates=count), Shelf())  # pyright: ignore[reportArgumentType]
+    np.testing.assert_array_equal(start("best", count)[0], inverter.starts(AUDIO, NOTE, BANK, count))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("librari", {}, "no start 'librari'; did you mean 'library'"),
+        ("library", {"library": None}, "needs library=, which is None"),
+        ("best", {"library": None}, "needs library=, which is None"),
+        ("bank", {"bank": None}, "bank is None; this start needs positions"),
+        ("bank", {"bank": np.zeros((0, D))}, "bank is"),
+        ("given", {"given": np.zeros((2, 3))}, "given is"),
+        ("random", {"count": 0}, "count is 0; a start has at least one position"),
+    ],
+)
+def test_what_is_missing_is_named(name, changes, message):
+    with pytest.raises(ValueError, match=message):
+        start(name, **changes)
