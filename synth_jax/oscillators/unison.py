@@ -50,11 +50,13 @@ class Voices(NamedTuple):
 
     Attributes:
         ratio: frequency relative to the played note, `[oscillators, voices]`.
+        centre: that of an oscillator without detune; sets the width of its edges, `[oscillators]`.
         gain: linear, `[oscillators, voices]`.
         shape: weights of the basis waves, leaves `[oscillators]`.
     """
 
     ratio: jax.Array
+    centre: jax.Array
     gain: jax.Array
     shape: Shape
 
@@ -93,14 +95,15 @@ def unison_voices(params: OscParams, frequency: jax.Array) -> Voices:
         frequency: of the played note in cycles per sample, scalar: how close a voice is to Nyquist.
     """
     positions, gains = voice_positions(params.unison)
-    ratio = semitones_to_ratio(params.semitones) * cents_to_ratio(params.detune_cents * positions)
+    undetuned = semitones_to_ratio(params.semitones)
+    ratio = undetuned * cents_to_ratio(params.detune_cents * positions)
     audible = jnp.clip((FADE_TO - frequency * ratio) * (1.0 / (FADE_TO - FADE_FROM)), 0.0, 1.0)
     shape = morph_weights(params.morph)
     # Sine and triangle have no edge kernel to correct: take the correction filter's boost out beforehand.
-    centre = jnp.minimum(frequency * semitones_to_ratio(params.semitones), FADE_TO)
+    centre = jnp.minimum(frequency * undetuned, FADE_TO)
     tame = 1.0 / correction_gain(centre)
     shape = shape._replace(sine=shape.sine * tame, triangle=shape.triangle * tame)
-    return Voices(ratio, params.level * gains * audible, shape)
+    return Voices(ratio, undetuned, params.level * gains * audible, shape)
 
 
 def oscillators(params: list[OscParams], base: BasePhase, frequency: jax.Array) -> jax.Array:
@@ -129,16 +132,16 @@ def voice_bank(voices: Voices, base: BasePhase) -> jax.Array:
     Returns:
         Samples before treble correction, `[frames, hop]`.
     """
-    start, inverse = _starts(voices, base), 1.0 / voices.ratio
-    ratio, inverse, gain = (_apart(x) for x in (voices.ratio, inverse, voices.gain))
+    start = _starts(voices, base)
+    ratio, gain, centre, inverse = (_apart(x) for x in (voices.ratio, voices.gain, voices.centre, 1.0 / voices.centre))
     shape = Shape(*(_apart(x) for x in voices.shape))
     total = jnp.zeros_like(base.progress)
     for o in range(ratio.shape[0]):
         one = Shape(*(x[o] for x in shape))
+        rate, period = base.rate * centre[o], base.period * inverse[o]
         for v in range(ratio.shape[1]):
-            phase = start[o, v][:, None] + ratio[o, v] * base.progress
-            sound = wave(phase, base.rate * ratio[o, v], base.period * inverse[o, v], one)
-            total = total + gain[o, v] * sound
+            late = start[o, v][:, None] + ratio[o, v] * base.progress
+            total = total + gain[o, v] * wave(late, rate, period, one)
     return total
 
 
@@ -148,8 +151,8 @@ def _apart(x: jax.Array) -> jax.Array:
 
 
 def _starts(voices: Voices, base: BasePhase) -> jax.Array:
-    """Phase of every voice at the start of every frame, `[oscillators, voices, frames]`."""
-    return jax.vmap(lambda ratio: frame_starts(base, ratio, START_PHASES))(voices.ratio)
+    """Phase less a quarter of every voice at the start of every frame, `[oscillators, voices, frames]`."""
+    return jax.vmap(lambda ratio: frame_starts(base, ratio, START_PHASES - 0.25))(voices.ratio)
 
 
 def _bank_forward(voices, base):
