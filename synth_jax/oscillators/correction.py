@@ -11,13 +11,13 @@ import numpy as np
 
 # h[0], h[1], ... of the symmetric impulse response; the sum over both sides is 1 (unity at DC).
 TAPS = (
-    1.4325864677,
-    -0.2054457189,
-    -0.1708193229,
-    0.3019306400,
-    -0.2620173049,
-    0.2558240060,
-    -0.1357655330,
+    1.6112770510,
+    -0.2821527968,
+    -0.1354147476,
+    0.2423406789,
+    -0.2102094671,
+    0.1440783789,
+    -0.0642805719,
 )
 
 REACH = len(TAPS) - 1  # samples that the filter looks ahead: render this many more and cut them off

@@ -133,7 +133,8 @@ def voice_bank(voices: Voices, base: BasePhase) -> jax.Array:
         Samples before treble correction, `[frames, hop]`.
     """
     start = _starts(voices, base)
-    ratio, gain, centre, inverse = (_apart(x) for x in (voices.ratio, voices.gain, voices.centre, 1.0 / voices.centre))
+    ratio, gain, centre = (_apart(x) for x in (voices.ratio, voices.gain, voices.centre))
+    inverse = _apart(1.0 / voices.centre)
     shape = Shape(*(_apart(x) for x in voices.shape))
     total = jnp.zeros_like(base.progress)
     for o in range(ratio.shape[0]):
@@ -164,30 +165,37 @@ def _bank_backward(residuals, cotangent):
     oscillators, count = voices.ratio.shape
     flat = cotangent.reshape(-1)
     gain, ratio = voices.gain.reshape(-1), voices.ratio.reshape(-1)
-    inverse = 1.0 / ratio
-    weights = Shape(*(jnp.repeat(x, count) for x in voices.shape))
+    # One weight a voice; `centre` stands for all voices of its oscillator.
+    centre, *weights = (jnp.repeat(x, count) for x in (voices.centre, *voices.shape))
+    inverse = 1.0 / centre
 
     def voice(_, v):
-        start, ratio, inverse, shape = v
-        phase = start[:, None] + ratio * base.progress
-        parts = wave_partials(phase, base.rate * ratio, base.period * inverse, shape)
+        start, ratio, centre, inverse, shape = v
+        late = start[:, None] + ratio * base.progress
+        parts = wave_partials(late, base.rate * centre, base.period * inverse, shape)
         by_basis = Shape(*(_product(basis.reshape(-1), flat) for basis in parts.basis))
         return None, (by_basis, parts.slope.reshape(-1), parts.stretch.reshape(-1))
 
     # The scan writes slope and stretch once; the products below read them. Fused, each reader would
     # compute them again.
     start = _starts(voices, base).reshape(oscillators * count, -1)
-    _, (by_basis, slope, stretch) = jax.lax.scan(voice, None, (start, ratio, inverse, weights))
+    _, (by_basis, slope, stretch) = jax.lax.scan(
+        voice, None, (start, ratio, centre, inverse, Shape(*weights))
+    )
     by_phase, by_stretch = _product(slope, flat * base.elapsed.reshape(-1)), _product(stretch, flat)
     elapsed_bar = flat * _product(gain * ratio, slope)
     period_bar = flat * _product(gain, stretch) / base.period.reshape(-1)
-    # A voice's period is base.period / ratio, so a step in ratio stretches it by -1 / ratio of that step.
-    ratio_bar = gain * (by_phase - by_stretch * inverse)
     gain_bar = jnp.sum(jnp.stack(weights) * jnp.stack(by_basis), axis=0)
+
+    def summed(by_voice):
+        return by_voice.reshape(oscillators, count).sum(axis=1)
+
     voices_bar = Voices(
-        ratio=ratio_bar.reshape(oscillators, count),
+        ratio=(gain * by_phase).reshape(oscillators, count),
+        # The period is base.period / centre: a step in centre stretches it by -1 / centre of that.
+        centre=summed(-gain * by_stretch * inverse),
         gain=gain_bar.reshape(oscillators, count),
-        shape=Shape(*((gain * product).reshape(oscillators, count).sum(axis=1) for product in by_basis)),
+        shape=Shape(*(summed(gain * product) for product in by_basis)),
     )
     zeros = jax.tree.map(jnp.zeros_like, base)
     pointwise = {"elapsed": elapsed_bar, "period": period_bar}

@@ -1,7 +1,7 @@
 """One band-limited cycle that morphs from sine over saw and square to triangle, without branches.
 
 The phase `p` in cycles is folded twice, with arithmetic only (a select costs more than a polynomial on a
-CPU). The first fold wraps a quarter of a cycle behind the saw's jump, so that the second is one absolute value:
+CPU). The first fold wraps a quarter of a cycle behind the saw's jump: the second is one absolute value.
 
     u   = q - round(q), q = p - 1/4    in [-1/2, 1/2]: a rising ramp; edges rise at u = -1/4, fall at 1/4
     tau = 1/4 - |u|                    in [-1/4, 1/4]: an odd triangle, zero where sine and square cross zero
@@ -9,7 +9,7 @@ CPU). The first fold wraps a quarter of a cycle behind the saw's jump, so that t
     sine      odd polynomial in tau
     triangle  4 tau, its corners rounded
     square    S(tau / width), S an odd curve that runs smoothly into +-1
-    saw       2 u + 1/2, and where a gate is open (u > 0) S - 1 on top: the falling edge without the rising one
+    saw       2 u + 1/2, and where a gate is open (u > 0) S - 1 on top: the falling edge only
 
 A jump smoothed by S is a jump convolved with the kernel S', i.e. a polyBLEP whose kernel is wider and
 smoother than the 2-point triangle (Valimaki, Pekonen and Nam 2012, "Perceptually informed synthesis of
@@ -29,7 +29,7 @@ from synth_jax.numerics import clip_to, copy_sign, positive_part
 
 # Half width of the edge in samples. With y = 1 - |z| it is S(z) = sign(z) (1 - 2 y^3 + y^4): the kernel S' is
 # the cubic smoothstep 2 (3 y^2 - 2 y^3), flat at its top and at its ends.
-EDGE_SAMPLES = 1.672
+EDGE_SAMPLES = 1.648
 # The saw keeps every other edge of the square: a gate that opens over 1 / SAW_GATE cycle, a quarter off them.
 SAW_GATE = 16.0
 # Half width, in samples, of the parabola that rounds the triangle's corners.
