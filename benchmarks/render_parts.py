@@ -87,8 +87,9 @@ def filter_inputs(n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
     return x, g, jnp.linspace(0.2, 2.0, BATCH)
 
 
-def advance(s1: jax.Array, s2: jax.Array, x: jax.Array | float, g: jax.Array, k: jax.Array):
+def advance(state: Any, inputs: Any, k: jax.Array) -> Any:
     """One sample of the filter, as in `filters.svf`: new states and the output."""
+    (s1, s2), (x, g) = state, inputs
     a1 = 1.0 / (1.0 + g * (g + k))
     a2 = g * a1
     v3 = x - s2
@@ -100,7 +101,7 @@ def scanned(x: jax.Array, g: jax.Array, k: jax.Array, *, output: str, unroll: in
     """The filter as a scan over `[n, BATCH]` that writes its output, both states, or both stacked."""
 
     def step(state, inputs):
-        after, y = advance(*state, *inputs, k)
+        after, y = advance(state, inputs, k)
         return after, {"output": y, "two arrays": state, "stacked": jnp.stack(state)}[output]
 
     return jax.lax.scan(step, (jnp.zeros(BATCH),) * 2, (x, g), unroll=unroll)[1]
@@ -117,7 +118,7 @@ def blocked(x: jax.Array, g: jax.Array, k: jax.Array, *, length: int) -> jax.Arr
 
     def step(states, inputs):
         sources = (inputs[0], 0.0, 0.0)
-        return [advance(*s, source, inputs[1], k)[0] for s, source in zip(states, sources, strict=True)], None
+        return [advance(s, (source, inputs[1]), k)[0] for s, source in zip(states, sources, strict=True)], None
 
     moves = jax.lax.scan(step, [(zero, zero), (one, zero), (zero, one)], (x, g))[0]
 
@@ -127,7 +128,7 @@ def blocked(x: jax.Array, g: jax.Array, k: jax.Array, *, length: int) -> jax.Arr
         return after, state
 
     starts = jax.lax.scan(jump, (jnp.zeros(BATCH),) * 2, moves)[1]
-    y = jax.lax.scan(lambda state, inputs: advance(*state, *inputs, k), starts, (x, g))[1]
+    y = jax.lax.scan(lambda state, inputs: advance(state, inputs, k), starts, (x, g))[1]
     return y.swapaxes(0, 1).reshape(n, BATCH)
 
 
