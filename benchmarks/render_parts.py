@@ -118,7 +118,8 @@ def blocked(x: jax.Array, g: jax.Array, k: jax.Array, *, length: int) -> jax.Arr
 
     def step(states, inputs):
         sources = (inputs[0], 0.0, 0.0)
-        return [advance(s, (source, inputs[1]), k)[0] for s, source in zip(states, sources, strict=True)], None
+        pairs = zip(states, sources, strict=True)
+        return [advance(s, (source, inputs[1]), k)[0] for s, source in pairs], None
 
     moves = jax.lax.scan(step, [(zero, zero), (one, zero), (zero, one)], (x, g))[0]
 

@@ -31,7 +31,8 @@ HELPERS = {
 
 # What a distribution is called where its import has another name.
 DISTRIBUTIONS = {"orbax": "orbax-checkpoint"}
-LOCAL = {*PACKAGES, "tests", "laws", "plain_wave", "render", *(path.stem for path in (ROOT / "benchmarks").glob("_*.py"))}
+HELPERS = {path.stem for path in (ROOT / "benchmarks").glob("_*.py")}
+LOCAL = {*PACKAGES, "tests", "laws", "plain_wave", "render", *HELPERS}
 FORBIDDEN_MODULES = {"pickle", "cloudpickle", "dill", "shelve", "marshal"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 
