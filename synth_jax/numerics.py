@@ -56,6 +56,38 @@ def materialize(x: jax.Array) -> jax.Array:
     return same.reshape(-1)[:n]
 
 
+def positive_part(x: jax.Array) -> jax.Array:
+    """`max(x, 0)` by comparing bits: a float `maximum` also has to look for NaN and costs twice as much.
+
+    Elementwise. Of NaN, the sign bit decides. Not differentiable: for functions with their own backward pass.
+    """
+    return _from_bits(jnp.maximum(_bits(x), 0), x.dtype)
+
+
+def clip_to(x: jax.Array, high: float) -> jax.Array:
+    """`min(max(x, 0), high)` for a positive `high`; otherwise as `positive_part`."""
+    limit = np.asarray(high, x.dtype).view(_bits_dtype(x.dtype))
+    return _from_bits(jnp.minimum(jnp.maximum(_bits(x), 0), limit), x.dtype)
+
+
+def copy_sign(x: jax.Array, sign: jax.Array) -> jax.Array:
+    """Non-negative `x` with the sign of `sign`, which may be -0; otherwise as `positive_part`."""
+    lowest = np.iinfo(_bits_dtype(x.dtype)).min
+    return _from_bits(_bits(x) | (_bits(sign) & lowest), x.dtype)
+
+
+def _bits_dtype(dtype: jnp.dtype) -> np.dtype:
+    return np.dtype(f"int{8 * np.dtype(dtype).itemsize}")
+
+
+def _bits(x: jax.Array) -> jax.Array:
+    return jax.lax.bitcast_convert_type(x, _bits_dtype(x.dtype))
+
+
+def _from_bits(x: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    return jax.lax.bitcast_convert_type(x, dtype)
+
+
 def prefix_sum(x: jax.Array, *, modulo: float | None = None) -> jax.Array:
     """Running sum over the last axis that starts at 0 (exclusive), `[..., n]` in and out.
 

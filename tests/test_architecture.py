@@ -31,7 +31,8 @@ HELPERS = {
 
 # What a distribution is called where its import has another name.
 DISTRIBUTIONS = {"orbax": "orbax-checkpoint", "yaml": "pyyaml"}
-LOCAL = {*PACKAGES, "tests", "laws", *(path.stem for path in (ROOT / "benchmarks").glob("_*.py"))}
+BENCH_SHARED = {path.stem for path in (ROOT / "benchmarks").glob("_*.py")}
+LOCAL = {*PACKAGES, "tests", "laws", "plain_wave", "render", *BENCH_SHARED}
 FORBIDDEN_MODULES = {"pickle", "cloudpickle", "dill", "shelve", "marshal"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 

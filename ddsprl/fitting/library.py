@@ -25,7 +25,7 @@ from synth_jax import Instrument, Note
 from synth_jax.units import power_to_db
 
 # Counted up when the sound of an instrument or the picture changes: older pages are then not found.
-FORMAT = 2
+FORMAT = 3
 PITCH_STEP = 4.0
 GATES_S = tuple(float(0.1 * 2.0 ** (k / 2)) for k in range(14))
 N_FFT, N_MELS, SLICES = 1024, 32, 16

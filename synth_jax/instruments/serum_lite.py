@@ -19,7 +19,7 @@ import numpy as np
 
 from synth_jax.effects import soft_clip
 from synth_jax.envelopes import Adsr, adsr
-from synth_jax.filters import lowpass, warped_gain
+from synth_jax.filters import lowpass_then, warped_gain
 from synth_jax.instrument import Instrument, Note, make_instrument, n_samples
 from synth_jax.lfo import lfo
 from synth_jax.oscillators import REACH, OscParams, base_phase, control_hop, correct, oscillators, white_noise
@@ -118,9 +118,15 @@ def _voice(p: dict[str, jax.Array], note: Note, key: jax.Array, *, sample_rate: 
     mix = _oscillators(p, note.midi, sample_rate=sample_rate, n=n)
     mix = mix + p["noise_level"] * white_noise(key, n, dtype)
     cutoff = _cutoff(p, time_s, note.gate_s, sample_rate=sample_rate)
-    sound = lowpass(mix, cutoff, 1.0 / p["filter_resonance"])
-    loudness = adsr(time_s, note.gate_s, _adsr_knobs(p, "amp"))
-    return soft_clip(sound * (loudness * (p["master_volume"] * note.velocity)))
+    gain = p["master_volume"] * note.velocity
+    output = (note.gate_s, _adsr_knobs(p, "amp"), gain)
+    return lowpass_then(_output, mix, cutoff, 1.0 / p["filter_resonance"], time_s, output)
+
+
+def _output(sound: jax.Array, time_s: jax.Array, knobs: tuple[jax.Array, Adsr, jax.Array]) -> jax.Array:
+    """Amp envelope, volume and soft clip, elementwise."""
+    gate_s, envelope, gain = knobs
+    return soft_clip(sound * (adsr(time_s, gate_s, envelope) * gain))
 
 
 def _oscillators(p: dict[str, jax.Array], midi: jax.Array, *, sample_rate: int, n: int) -> jax.Array:

@@ -11,13 +11,13 @@ import numpy as np
 
 # h[0], h[1], ... of the symmetric impulse response; the sum over both sides is 1 (unity at DC).
 TAPS = (
-    1.4906499362,
-    -0.2011549446,
-    -0.1597642997,
-    0.2419636332,
-    -0.2029526970,
-    0.1373943195,
-    -0.0608109795,
+    1.6112770510,
+    -0.2821527968,
+    -0.1354147476,
+    0.2423406789,
+    -0.2102094671,
+    0.1440783789,
+    -0.0642805719,
 )
 
 REACH = len(TAPS) - 1  # samples that the filter looks ahead: render this many more and cut them off

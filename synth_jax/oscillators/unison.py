@@ -50,11 +50,13 @@ class Voices(NamedTuple):
 
     Attributes:
         ratio: frequency relative to the played note, `[oscillators, voices]`.
+        centre: that of an oscillator without detune; sets the width of its edges, `[oscillators]`.
         gain: linear, `[oscillators, voices]`.
         shape: weights of the basis waves, leaves `[oscillators]`.
     """
 
     ratio: jax.Array
+    centre: jax.Array
     gain: jax.Array
     shape: Shape
 
@@ -93,14 +95,15 @@ def unison_voices(params: OscParams, frequency: jax.Array) -> Voices:
         frequency: of the played note in cycles per sample, scalar: how close a voice is to Nyquist.
     """
     positions, gains = voice_positions(params.unison)
-    ratio = semitones_to_ratio(params.semitones) * cents_to_ratio(params.detune_cents * positions)
+    undetuned = semitones_to_ratio(params.semitones)
+    ratio = undetuned * cents_to_ratio(params.detune_cents * positions)
     audible = jnp.clip((FADE_TO - frequency * ratio) * (1.0 / (FADE_TO - FADE_FROM)), 0.0, 1.0)
     shape = morph_weights(params.morph)
     # Sine and triangle have no edge kernel to correct: take the correction filter's boost out beforehand.
-    centre = jnp.minimum(frequency * semitones_to_ratio(params.semitones), FADE_TO)
+    centre = jnp.minimum(frequency * undetuned, FADE_TO)
     tame = 1.0 / correction_gain(centre)
     shape = shape._replace(sine=shape.sine * tame, triangle=shape.triangle * tame)
-    return Voices(ratio, params.level * gains * audible, shape)
+    return Voices(ratio, undetuned, params.level * gains * audible, shape)
 
 
 def oscillators(params: list[OscParams], base: BasePhase, frequency: jax.Array) -> jax.Array:
@@ -129,16 +132,17 @@ def voice_bank(voices: Voices, base: BasePhase) -> jax.Array:
     Returns:
         Samples before treble correction, `[frames, hop]`.
     """
-    start, inverse = _starts(voices, base), 1.0 / voices.ratio
-    ratio, inverse, gain = (_apart(x) for x in (voices.ratio, inverse, voices.gain))
+    start = _starts(voices, base)
+    ratio, gain, centre = (_apart(x) for x in (voices.ratio, voices.gain, voices.centre))
+    inverse = _apart(1.0 / voices.centre)
     shape = Shape(*(_apart(x) for x in voices.shape))
     total = jnp.zeros_like(base.progress)
     for o in range(ratio.shape[0]):
         one = Shape(*(x[o] for x in shape))
+        rate, period = base.rate * centre[o], base.period * inverse[o]
         for v in range(ratio.shape[1]):
-            phase = start[o, v][:, None] + ratio[o, v] * base.progress
-            sound = wave(phase, base.rate * ratio[o, v], base.period * inverse[o, v], one)
-            total = total + gain[o, v] * sound
+            late = start[o, v][:, None] + ratio[o, v] * base.progress
+            total = total + gain[o, v] * wave(late, rate, period, one)
     return total
 
 
@@ -148,8 +152,8 @@ def _apart(x: jax.Array) -> jax.Array:
 
 
 def _starts(voices: Voices, base: BasePhase) -> jax.Array:
-    """Phase of every voice at the start of every frame, `[oscillators, voices, frames]`."""
-    return jax.vmap(lambda ratio: frame_starts(base, ratio, START_PHASES))(voices.ratio)
+    """Phase less a quarter of every voice at the start of every frame, `[oscillators, voices, frames]`."""
+    return jax.vmap(lambda ratio: frame_starts(base, ratio, START_PHASES - 0.25))(voices.ratio)
 
 
 def _bank_forward(voices, base):
@@ -161,30 +165,37 @@ def _bank_backward(residuals, cotangent):
     oscillators, count = voices.ratio.shape
     flat = cotangent.reshape(-1)
     gain, ratio = voices.gain.reshape(-1), voices.ratio.reshape(-1)
-    inverse = 1.0 / ratio
-    weights = Shape(*(jnp.repeat(x, count) for x in voices.shape))
+    # One weight a voice; `centre` stands for all voices of its oscillator.
+    centre, *weights = (jnp.repeat(x, count) for x in (voices.centre, *voices.shape))
+    inverse = 1.0 / centre
 
     def voice(_, v):
-        start, ratio, inverse, shape = v
-        phase = start[:, None] + ratio * base.progress
-        parts = wave_partials(phase, base.rate * ratio, base.period * inverse, shape)
+        start, ratio, centre, inverse, shape = v
+        late = start[:, None] + ratio * base.progress
+        parts = wave_partials(late, base.rate * centre, base.period * inverse, shape)
         by_basis = Shape(*(_product(basis.reshape(-1), flat) for basis in parts.basis))
         return None, (by_basis, parts.slope.reshape(-1), parts.stretch.reshape(-1))
 
     # The scan writes slope and stretch once; the products below read them. Fused, each reader would
     # compute them again.
     start = _starts(voices, base).reshape(oscillators * count, -1)
-    _, (by_basis, slope, stretch) = jax.lax.scan(voice, None, (start, ratio, inverse, weights))
+    _, (by_basis, slope, stretch) = jax.lax.scan(
+        voice, None, (start, ratio, centre, inverse, Shape(*weights))
+    )
     by_phase, by_stretch = _product(slope, flat * base.elapsed.reshape(-1)), _product(stretch, flat)
     elapsed_bar = flat * _product(gain * ratio, slope)
     period_bar = flat * _product(gain, stretch) / base.period.reshape(-1)
-    # A voice's period is base.period / ratio, so a step in ratio stretches it by -1 / ratio of that step.
-    ratio_bar = gain * (by_phase - by_stretch * inverse)
     gain_bar = jnp.sum(jnp.stack(weights) * jnp.stack(by_basis), axis=0)
+
+    def summed(by_voice):
+        return by_voice.reshape(oscillators, count).sum(axis=1)
+
     voices_bar = Voices(
-        ratio=ratio_bar.reshape(oscillators, count),
+        ratio=(gain * by_phase).reshape(oscillators, count),
+        # The period is base.period / centre: a step in centre stretches it by -1 / centre of that.
+        centre=summed(-gain * by_stretch * inverse),
         gain=gain_bar.reshape(oscillators, count),
-        shape=Shape(*((gain * product).reshape(oscillators, count).sum(axis=1) for product in by_basis)),
+        shape=Shape(*(summed(gain * product) for product in by_basis)),
     )
     zeros = jax.tree.map(jnp.zeros_like, base)
     pointwise = {"elapsed": elapsed_bar, "period": period_bar}

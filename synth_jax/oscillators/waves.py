@@ -1,15 +1,15 @@
 """One band-limited cycle that morphs from sine over saw and square to triangle, without branches.
 
 The phase `p` in cycles is folded twice, with arithmetic only (a select costs more than a polynomial on a
-CPU):
+CPU). The first fold wraps a quarter of a cycle behind the saw's jump: the second is one absolute value.
 
-    t   = p - round(p)          in [-1/2, 1/2]: a rising saw that jumps at 1/2
-    tau = 2 clip(t, 1/4) - t    in [-1/4, 1/4]: an odd triangle, zero where sine and square cross zero
+    u   = q - round(q), q = p - 1/4    in [-1/2, 1/2]: a rising ramp; edges rise at u = -1/4, fall at 1/4
+    tau = 1/4 - |u|                    in [-1/4, 1/4]: an odd triangle, zero where sine and square cross zero
 
     sine      odd polynomial in tau
     triangle  4 tau, its corners rounded
-    square    S(tau / width), S an odd polynomial that runs smoothly into +-1
-    saw       2 t, and near its jump, where a gate is open, the smooth edge S in place of the sharp one
+    square    S(tau / width), S an odd curve that runs smoothly into +-1
+    saw       2 u + 1/2, and where a gate is open (u > 0) S - 1 on top: the falling edge only
 
 A jump smoothed by S is a jump convolved with the kernel S', i.e. a polyBLEP whose kernel is wider and
 smoother than the 2-point triangle (Valimaki, Pekonen and Nam 2012, "Perceptually informed synthesis of
@@ -25,16 +25,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Half width of the edge in samples, and its odd polynomial S(z) on |z| <= 1, S(1) = 1, S'(1) = 0.
-EDGE_SAMPLES = 1.5254378298
-EDGE = (1.8789152588, -1.2578305176, 0.3789152588)
+from synth_jax.numerics import clip_to, copy_sign, positive_part
+
+# Half width of the edge in samples. With y = 1 - |z| it is S(z) = sign(z) (1 - 2 y^3 + y^4): the kernel S' is
+# the cubic smoothstep 2 (3 y^2 - 2 y^3), flat at its top and at its ends.
+EDGE_SAMPLES = 1.648
 # The saw keeps every other edge of the square: a gate that opens over 1 / SAW_GATE cycle, a quarter off them.
 SAW_GATE = 16.0
-# The parabola that rounds the triangle's corners is narrower by this factor; half width in samples.
-CORNER_FACTOR = 1.5
-CORNER_SAMPLES = EDGE_SAMPLES / CORNER_FACTOR
-# Minimax fit of sin(2 pi x) / x over |x| <= 1/4 in powers of x^2, relative error below 1e-6.
-SINE = (6.28317941, -41.3389425, 81.39535861, -71.47469411)
+# Half width, in samples, of the parabola that rounds the triangle's corners.
+CORNER_SAMPLES = 1.017
+# Minimax fit of sin(2 pi x) over |x| <= 1/4 by x, x^3, x^5: error below 7e-5, a third partial at -83 dB.
+SINE = (6.28128008, -41.09524257, 73.5855114)
 
 
 class Shape(NamedTuple):
@@ -59,31 +60,29 @@ def morph_weights(morph: jax.Array) -> Shape:
 
 # Compiled by itself so that fourteen voices share one trace; the compiler inlines it.
 @jax.jit
-def wave(phase: jax.Array, rate: jax.Array, period: jax.Array, shape: Shape) -> jax.Array:
-    """One morphed, band-limited cycle, elementwise.
+def wave(late: jax.Array, rate: jax.Array, period: jax.Array, shape: Shape) -> jax.Array:
+    """One morphed, band-limited cycle, elementwise; not differentiable (see `wave_partials`).
 
     Args:
-        phase: in cycles, any real number.
-        rate: cycles per sample, same shape.
-        period: samples per cycle, `1 / rate`. Above a rate of 1 / (4 EDGE_SAMPLES) edges overlap and soften
-            the wave towards a triangle.
+        late: phase less a quarter, in cycles, any real number.
+        rate: cycles per sample; sets the width of corners, and may be that of a voice nearby.
+        period: samples per cycle, `1 / rate`; sets the width of edges. Above a rate of 1 / (4 EDGE_SAMPLES)
+            edges overlap, and what is left of a saw's edge at the wrap is a small jump.
         shape: weights of the basis waves.
     """
-    t = phase - jnp.round(phase)
-    inner = jnp.maximum(jnp.minimum(t, 0.25), -0.25)
-    outer = t - inner
-    tau = inner - outer
-    scale = period * (1.0 / EDGE_SAMPLES)
-    z = jnp.maximum(jnp.minimum(tau * scale, 1.0), -1.0)
-    edge = z * _even(z * z, EDGE)
-    corner = jnp.maximum((CORNER_FACTOR * jnp.abs(tau) - 0.25 * CORNER_FACTOR) * scale + 1.0, 0.0)
-    depth = (shape.triangle * (8.0 * CORNER_SAMPLES)) * rate
-    # All that is odd in tau and smooth: the sine, the triangle, and the ramp of the saw.
-    ramp = 2.0 * shape.saw + 4.0 * shape.triangle
-    smooth = _even(tau * tau, (shape.sine * SINE[0] + ramp, *(shape.sine * c for c in SINE[1:])))
-    gate = jnp.maximum(jnp.minimum(outer * SAW_GATE, 1.0), -1.0)
-    jump = shape.square + shape.saw * jnp.abs(gate)
-    return tau * (smooth - depth * (corner * corner)) + edge * jump + shape.saw * (4.0 * outer - gate)
+    u = late - jnp.round(late)
+    tau = 0.25 - jnp.abs(u)
+    size = jnp.abs(tau)
+    y = positive_part(1.0 - size * (period * (1.0 / EDGE_SAMPLES)))
+    edge = copy_sign(1.0 - (y * y) * (2.0 * y - y * y), tau)
+    corner = positive_part(size - (0.25 - CORNER_SAMPLES * rate))
+    depth = (shape.triangle * (8.0 / CORNER_SAMPLES)) * period
+    # All that is odd in tau and smooth: the sine and the triangle.
+    sine = [shape.sine * c for c in SINE]
+    smooth = _even(tau * tau, (sine[0] + 4.0 * shape.triangle, *sine[1:])) - depth * (corner * corner)
+    gate, gain = clip_to(u, 1.0 / SAW_GATE), SAW_GATE * shape.saw
+    ramp = (2.0 * shape.saw) * u + 0.5 * shape.saw - gain * gate
+    return tau * smooth + (edge * (gain * gate + shape.square) + ramp)
 
 
 def _even(x2: jax.Array, coefficients: Sequence[float | jax.Array]) -> jax.Array:
@@ -109,42 +108,40 @@ class Partials(NamedTuple):
 
 
 @jax.jit
-def wave_partials(phase: jax.Array, rate: jax.Array, period: jax.Array, shape: Shape) -> Partials:
-    """Closed-form derivatives of `wave`; arguments as there.
+def wave_partials(late: jax.Array, rate: jax.Array, period: jax.Array, shape: Shape) -> Partials:
+    """Closed-form derivatives of `wave`; arguments as there, rate and period stretched together.
 
-    Where a clip would need a gate, none is written: the edge polynomial has zero slope at |z| = 1 and the
-    corner's parabola zero value and slope at its end.
+    Where a clip would need a gate, hardly one is written: the edge has zero slope at y = 0 and the corner's
+    parabola zero value and slope at its end.
     """
-    t = phase - jnp.round(phase)
-    inner = jnp.maximum(jnp.minimum(t, 0.25), -0.25)
-    outer = t - inner
-    tau = inner - outer
-    size = jnp.abs(tau)
-    z = jnp.maximum(jnp.minimum(tau * (period * (1.0 / EDGE_SAMPLES)), 1.0), -1.0)
-    z2, x2 = z * z, tau * tau
-    edge = z * _even(z2, EDGE)
-    edge_slope = _even(z2, tuple((2 * i + 1) * c for i, c in enumerate(EDGE)))
-    corner = jnp.maximum((size - 0.25) * (period * (1.0 / CORNER_SAMPLES)) + 1.0, 0.0)
-    depth = (8.0 * CORNER_SAMPLES) * rate
+    u = late - jnp.round(late)
+    tau = 0.25 - jnp.abs(u)
+    size, x2 = jnp.abs(tau), tau * tau
+    scale = period * (1.0 / EDGE_SAMPLES)
+    y = positive_part(1.0 - size * scale)
+    edge = copy_sign(1.0 - (y * y) * (2.0 * y - y * y), tau)
+    kernel = (y * y) * (6.0 - 4.0 * y)
+    reach = CORNER_SAMPLES * rate
+    corner = positive_part(size - (0.25 - reach))
+    depth = (8.0 / CORNER_SAMPLES) * period
     rounding = depth * (corner * corner)
-    gate = jnp.maximum(jnp.minimum(outer * SAW_GATE, 1.0), -1.0)
-    is_open = jnp.abs(gate)
+    gate = clip_to(u, 1.0 / SAW_GATE)
     basis = Shape(
-        saw=2.0 * tau + (4.0 * outer - gate) + is_open * edge,
+        saw=2.0 * u + 0.5 + SAW_GATE * gate * (edge - 1.0),
         square=edge,
         triangle=tau * (4.0 - rounding),
         sine=tau * _even(x2, SINE),
     )
-    rising = _sign(0.25 - jnp.abs(t))
-    edge_rate = rising * edge_slope * (period * (1.0 / EDGE_SAMPLES))
-    opening = (0.5 * SAW_GATE) * (1.0 - rising) * jnp.maximum(_sign(1.0 / SAW_GATE - jnp.abs(outer)), 0.0)
-    saw_slope = 2.0 - opening * (1.0 - jnp.abs(edge)) + is_open * edge_rate
-    triangle_slope = 4.0 - rounding - 16.0 * corner * size
+    rising = -_sign(u)
+    edge_rate = rising * kernel * scale
+    opening = (SAW_GATE / 4.0) * (1.0 - rising) * (1.0 + _sign(1.0 / SAW_GATE - u))
+    saw_slope = 2.0 + opening * (edge - 1.0) + SAW_GATE * gate * edge_rate
+    triangle_slope = 4.0 - rounding - 2.0 * depth * corner * size
     sine_slope = _even(x2, tuple((2 * i + 1) * c for i, c in enumerate(SINE)))
     slope = shape.saw * saw_slope + shape.square * edge_rate
     slope = slope + rising * (shape.triangle * triangle_slope + shape.sine * sine_slope)
-    stretch = edge_slope * z * (shape.square + shape.saw * is_open)
-    stretch = stretch - (shape.triangle * depth) * tau * (corner * (corner - 2.0))
+    stretch = kernel * (tau * scale) * (shape.square + shape.saw * SAW_GATE * gate)
+    stretch = stretch - (shape.triangle * depth) * tau * (corner * (corner - 2.0 * reach))
     return Partials(basis, slope, stretch)
 
 
@@ -156,7 +153,6 @@ def _sign(x: jax.Array) -> jax.Array:
 def edge_response(frequency: np.ndarray) -> np.ndarray:
     """Magnitude of the edge kernel at a frequency in cycles per sample (host, for design and tests)."""
     nodes, weights = np.polynomial.legendre.leggauss(32)
-    z = (nodes + 1.0) / 2.0
-    slope = sum((2 * i + 1) * c * z ** (2 * i) for i, c in enumerate(EDGE))
-    angle = 2.0 * np.pi * EDGE_SAMPLES * np.multiply.outer(np.asarray(frequency, float), z)
-    return np.cos(angle) @ (slope * weights / 2.0)
+    y = (nodes + 1.0) / 2.0
+    angle = 2.0 * np.pi * EDGE_SAMPLES * np.multiply.outer(np.asarray(frequency, float), 1.0 - y)
+    return np.cos(angle) @ ((6.0 * y**2 - 4.0 * y**3) * weights / 2.0)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from synth_jax.oscillators import REACH, OscParams, base_phase, control_hop, correct, oscillators, wave
+from plain_wave import plain_wave
+from synth_jax.oscillators import REACH, OscParams, base_phase, control_hop, correct, oscillators
 from synth_jax.oscillators.unison import MAX_VOICES, START_PHASES, unison_voices, voice_positions
 
 RATE, HOP = 16_000, control_hop(16_000)
@@ -45,14 +46,17 @@ def peaks_hz(audio: np.ndarray, count: int) -> np.ndarray:
 
 
 def plain_bank(params: list[OscParams], base, frequency):
-    """The bank as one would write it first: phase is ratio times elapsed cycles, nothing is wrapped."""
+    """The bank as one would write it first: phase is ratio times elapsed cycles, nothing is wrapped.
+
+    The edges of all voices of an oscillator are as wide as those of the undetuned one.
+    """
     total = 0.0
     for p in params:
         voices = unison_voices(p, frequency)
+        rate = base.rate * voices.centre
         for v in range(MAX_VOICES):
-            ratio = voices.ratio[v]
-            phase = ratio * base.elapsed + START_PHASES[v]
-            total += voices.gain[v] * wave(phase, base.rate * ratio, 1.0 / (base.rate * ratio), voices.shape)
+            late = voices.ratio[v] * base.elapsed + START_PHASES[v] - 0.25
+            total += voices.gain[v] * plain_wave(late, rate, 1.0 / rate, voices.shape)
     return total
 
 

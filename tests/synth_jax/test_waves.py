@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from plain_wave import plain_wave
 from synth_jax.oscillators import correct
 from synth_jax.oscillators.correction import TAPS, correction_gain
 from synth_jax.oscillators.waves import (
-    EDGE,
     EDGE_SAMPLES,
     Shape,
     edge_response,
@@ -31,10 +31,12 @@ def test_partials_equal_autodiff(name, rate):
         phase, shape = jnp.asarray(PHASE), basis(**{name: 1.0})
 
         def by_log_period(phase, log_period):
-            return wave(phase, jnp.exp(-log_period), jnp.exp(log_period), shape)
+            return plain_wave(phase, jnp.exp(-log_period), jnp.exp(log_period), shape)
 
         log_period = jnp.full_like(phase, -np.log(rate))
         slopes = jax.vmap(jax.grad(by_log_period, argnums=(0, 1)))(phase, log_period)
+        own = wave(phase, jnp.full_like(phase, rate), jnp.full_like(phase, 1 / rate), shape)
+        np.testing.assert_allclose(own, by_log_period(phase, log_period), atol=1e-12)
         parts = wave_partials(phase, jnp.full_like(phase, rate), jnp.full_like(phase, 1 / rate), shape)
         np.testing.assert_allclose(getattr(parts.basis, name), by_log_period(phase, log_period), atol=1e-12)
         np.testing.assert_allclose(parts.slope, slopes[0], atol=1e-6 / rate)
@@ -45,7 +47,7 @@ def test_partials_equal_autodiff(name, rate):
 def test_slow_wave_is_the_textbook_one(name):
     phase = (np.arange(1000) + 0.5) / 1000.0
     rate = jnp.full(1000, 1e-4)
-    ours = np.asarray(wave(jnp.asarray(phase, jnp.float32), rate, 1.0 / rate, basis(**{name: 1.0})))
+    ours = np.asarray(wave(jnp.asarray(phase - 0.25, jnp.float32), rate, 1.0 / rate, basis(**{name: 1.0})))
     centred = phase - np.round(phase)
     textbook = {
         "sine": np.sin(2 * np.pi * phase),
@@ -68,9 +70,20 @@ def test_morph_crossfades_neighbours():
 
 
 def test_edge_is_smooth_and_complete():
-    assert sum(EDGE) == pytest.approx(1.0, abs=1e-9)
-    assert sum((2 * i + 1) * c for i, c in enumerate(EDGE)) == pytest.approx(0.0, abs=1e-9)
-    assert EDGE_SAMPLES > 1.0
+    """At the kernel's ends and at its middle, where the halves meet: no step, no kink, and unity at DC."""
+    rate = 0.01
+    z = np.linspace(-1.2, 1.2, 24_001)
+    with jax.enable_x64(True):
+        late = jnp.asarray(z * EDGE_SAMPLES * rate - 0.25)
+        edge = np.asarray(
+            wave(late, jnp.full_like(late, rate), 1 / jnp.full_like(late, rate), basis(square=1.0))
+        )
+    np.testing.assert_allclose(edge[np.abs(z) >= 1.0], np.sign(z[np.abs(z) >= 1.0]), atol=1e-12)
+    np.testing.assert_allclose(edge, -edge[::-1], atol=1e-12)
+    slope = np.gradient(edge, z)
+    assert np.all(slope > -1e-9)
+    assert np.abs(np.diff(slope)).max() < 1e-3
+    assert edge_response(np.zeros(1))[0] == pytest.approx(1.0, abs=1e-9)
 
 
 def test_kernel_times_correction_is_flat_below_treble_and_falls_above():
