@@ -5,12 +5,14 @@ Thin: parse, check at the door, call `ddsprl.comparison`, print. Under `--out` a
 where it was interrupted.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
 from ddsprl.comparison.markdown import markdown
 from ddsprl.comparison.options import CompareOptions, parse_options, settle
 from ddsprl.comparison.run import check_methods, compare
+from ddsprl.allocator import keep_freed_memory
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.fitting.registry import SOLVERS
 from ddsprl.fitting.starts import STARTS
@@ -29,8 +31,14 @@ def run(options: CompareOptions) -> int:
     starts = tuple(name for name in STARTS if name != "given")
     settings = settle(options, solvers=tuple(SOLVERS), starts=starts)
     check_methods(settings)
+    keep_freed_memory()
     enable_compilation_cache()
-    print(markdown(compare(settings)))
+    text = markdown(compare(settings))
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Whoever read the table has seen enough; it is in `table.md`. Nothing more is to be flushed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

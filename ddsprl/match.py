@@ -23,6 +23,7 @@ import jax
 import numpy as np
 import tyro
 
+from ddsprl.allocator import keep_freed_memory
 from ddsprl.compile_cache import enable_compilation_cache, user_cache_dir
 from ddsprl.fitting.inversion import Inversion, invert
 from ddsprl.fitting.inverter import InversionConfig, Inverter, group_size, make_problem
@@ -156,6 +157,7 @@ def match(options: MatchOptions) -> int:
     clips = [load_audio(file, sample_rate=options.sample_rate) for file in files]
     probe = make_problem(options.sample_rate, 0.5).instrument
     free, locked = parse_locks(options.lock, probe.table)
+    keep_freed_memory()
     enable_compilation_cache()
     bank = np.stack([p.to_unit() for p in load_bank(shipped_presets_dir()) if p.instrument == probe.name])
     by_length: dict[float, list[Recording]] = defaultdict(list)

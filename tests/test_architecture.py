@@ -25,6 +25,7 @@ METHODS = {"agents", "fitting", "hardware"}
 # Host-side helpers that know of no other room: who may import each.
 HELPERS = {
     "io": {"io", "entry point", "fitting", "agents", "hardware"},
+    "allocator": {"entry point"},
     "compile_cache": {"compile_cache", "io", "entry point", "fitting", "agents", "hardware"},
     "sharding": {"sharding", "entry point", "fitting", "agents", "hardware"},
 }

@@ -191,8 +191,15 @@ def averaged(archive: Members, loss: jax.Array, left: jax.Array) -> Members:
     place = jnp.arange(loss.shape[0])
     rank = place % FINALISTS
     counted = (place < left) & (archive.loss[rank] < BAD_LOSS)
-    total = archive.loss.at[rank].add(jnp.where(counted, _finite(loss), 0.0))
-    mean = total / (1.0 + jnp.zeros_like(archive.loss).at[rank].add(counted))
+    heard = jnp.where(counted, _finite(loss), 0.0)
+    none = jnp.zeros_like(archive.loss)
+    total, count = none.at[rank].add(heard), none.at[rank].add(counted)
+    # A finalist was chosen for its first loss, which is therefore lucky. One that was heard less often than
+    # the others is credited with what luck was worth to them, or it would win by being unheard.
+    luck = jnp.sum(heard - jnp.where(counted, archive.loss[rank], 0.0)) / jnp.maximum(jnp.sum(count), 1.0)
+    most = jnp.max(count)
+    total = archive.loss + total + (most - count) * (archive.loss + luck)
+    mean = jnp.where(archive.loss < BAD_LOSS, total / (1.0 + most), archive.loss)
     order = jnp.argsort(mean)
     return Members(archive.u[order], mean[order])
 

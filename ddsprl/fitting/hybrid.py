@@ -92,7 +92,8 @@ class Hybrid:
         slew: largest move of a knob in one step of the law, in knob units.
         watch: whether the monitor may put a diverging replica back to its best.
         kept_probes: probes remembered until the next exchange.
-        cross_starts: share of crossings with the starts instead of with replicas.
+        cross_starts: whether probes also take knobs over from the starts.
+        discrete_often: how often a probe redraws a discrete knob, beside a continuous one.
     """
 
     replicas: int = 4
@@ -105,6 +106,7 @@ class Hybrid:
     watch: bool = True
     kept_probes: int = 16
     cross_starts: bool = True
+    discrete_often: float = 2.0
 
     @property
     def scores(self) -> int:
@@ -182,7 +184,8 @@ class Hybrid:
         rank = jnp.min(jax.random.randint(rank_key, (2, self.probes), 0, self.replicas), axis=0)
         parents = state.best.u[jnp.argsort(state.best.loss)[rank]]
         mates = jnp.concatenate([state.best.u, state.starts]) if self.cross_starts else state.best.u
-        return jumps(jump_key, parents, mates, state.space.free)
+        often = jnp.where(state.space.choices > 0, self.discrete_often, 1.0)
+        return jumps(jump_key, parents, mates, state.space.free, often)
 
     def _sense(self, state: HybridState, query: Query, answer: Answer) -> tuple[HybridState, jax.Array]:
         """Keep bests, put back what is not finite, and give the clipped gradient in z."""

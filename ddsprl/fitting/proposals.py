@@ -16,6 +16,8 @@ FRESH, STEP, CROSS = 0.45, 0.35, 0.20
 SMALLEST_STEP, LARGEST_STEP = 0.01, 0.3
 # Chance that a fresh value is one of the two stops: many knobs of real presets are off or fully open.
 STOP_CHANCE = 0.15
+# Chance that it is what some other candidate has there.
+BORROW_CHANCE = 0.5
 
 
 def random_presets(key: jax.Array, count: int, plant: Plant) -> jax.Array:
@@ -24,7 +26,13 @@ def random_presets(key: jax.Array, count: int, plant: Plant) -> jax.Array:
     return plant.instrument.snap(u)
 
 
-def jumps(key: jax.Array, parents: jax.Array, others: jax.Array, free: jax.Array) -> jax.Array:
+def jumps(
+    key: jax.Array,
+    parents: jax.Array,
+    others: jax.Array,
+    free: jax.Array,
+    often: jax.Array | None = None,
+) -> jax.Array:
     """One changed copy of every parent.
 
     A copy gets one to three knobs redrawn (uniform, or a stop), or some knobs moved by a normal step, or the
@@ -35,15 +43,19 @@ def jumps(key: jax.Array, parents: jax.Array, others: jax.Array, free: jax.Array
         parents: `[m, d]`.
         others: candidates to cross with, `[k, d]`.
         free: 1 for knobs that may move, `[d]`.
+        often: how often each knob is chosen beside the others, `[d]`; all alike by default.
 
     Returns:
         `[m, d]`, relaxed (not snapped).
     """
     m, d = parents.shape
-    keys = jax.random.split(key, 10)
+    keys = jax.random.split(key, 11)
     uniform = jax.random.uniform(keys[0], (m, d))
     stop = jnp.round(jax.random.uniform(keys[1], (m, d)))
-    fresh = jnp.where(jax.random.uniform(keys[2], (m, d)) < STOP_CHANCE, stop, uniform)
+    kind_of_fresh = jax.random.uniform(keys[2], (m, d))
+    fresh = jnp.where(kind_of_fresh < STOP_CHANCE, stop, uniform)
+    borrowed = others[jax.random.randint(keys[10], (m, d), 0, others.shape[0]), jnp.arange(d)]
+    fresh = jnp.where(kind_of_fresh > 1.0 - BORROW_CHANCE, borrowed, fresh)
     log_size = jax.random.uniform(keys[3], (m, 1), minval=np.log(SMALLEST_STEP), maxval=np.log(LARGEST_STEP))
     step = parents + jnp.exp(log_size) * jax.random.normal(keys[4], (m, d))
     mate = others[jax.random.randint(keys[5], (m,), 0, others.shape[0])]
@@ -53,8 +65,9 @@ def jumps(key: jax.Array, parents: jax.Array, others: jax.Array, free: jax.Array
     kind = jax.random.uniform(keys[7], (m, 1))
     # One to four knobs on average, and at least one, among the free ones.
     wanted = jnp.asarray([1.0, 2.0, 4.0])[jax.random.randint(keys[8], (m, 1), 0, 3)]
-    rate = wanted / jnp.maximum(free.sum(), 1.0)
-    chance = jnp.where(free > 0, jax.random.uniform(keys[9], (m, d)), jnp.inf)
+    often = free if often is None else often * free
+    rate = wanted / jnp.maximum(often.sum(), 1.0)
+    chance = jnp.where(free > 0, jax.random.uniform(keys[9], (m, d)) / jnp.maximum(often, 1e-3), jnp.inf)
     chosen = (chance < rate) | (chance == chance.min(axis=1, keepdims=True))
     child = jnp.where(chosen, jnp.where(kind < FRESH, fresh, step), parents)
     child = jnp.where((kind > FRESH + STEP) & (place < length), mate, child)

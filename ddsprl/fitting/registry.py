@@ -11,12 +11,14 @@ from typing import Any
 
 from ddsprl.fitting.evolution import Evosax
 from ddsprl.fitting.gradient import MultiStartAdam
+from ddsprl.fitting.hybrid import Hybrid
 from ddsprl.fitting.solver import RandomSearch, Solver, needs_gradient
 from synth_jax.params import nearest_hint
 
 SOLVERS: dict[str, Callable[..., Solver]] = {
     "random": RandomSearch,
     "adam": MultiStartAdam,
+    "hybrid": Hybrid,
     "cma_es": partial(Evosax, "cma_es"),
     "sep_cma_es": partial(Evosax, "sep_cma_es"),
     "simple_es": partial(Evosax, "simple_es"),

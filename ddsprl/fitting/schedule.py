@@ -39,7 +39,7 @@ class ScheduleConfig:
     """
 
     adaptive: bool = True
-    first_rate: float = 0.12
+    first_rate: float = 0.2
     last_rate: float = 0.02
     least: float = 0.1
     momentum: float = 0.8
