@@ -3,5 +3,6 @@
 from ddsprl.features import analyze as analyze
 from ddsprl.fitting.inversion import Inversion as Inversion
 from ddsprl.fitting.inversion import invert as invert
+from ddsprl.fitting.inversion import invert_stream as invert_stream
 from ddsprl.losses import Objective as Objective
 from ddsprl.plant import Plant as Plant

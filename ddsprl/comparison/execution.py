@@ -5,6 +5,7 @@ begins (`ddsprl.comparison.cells`), and whatever is there already is not done ag
 pieces and the number of interruptions change nothing.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +18,14 @@ from ddsprl.comparison.options import SUITES, Settings
 from ddsprl.comparison.plan import Method
 from ddsprl.comparison.searching import Found, Searcher
 from ddsprl.comparison.suites import Case, Suite, estimated, page_record, preset_suite, recording_suite
+from ddsprl.fitting.guess import load_guess
 from ddsprl.fitting.inverter import InversionConfig, Inverter, make_problem
+from ddsprl.io import UserError
 from ddsprl.metrics import field_metrics_batch, parameter_error
 
 # Points of an anytime curve that are kept, spread evenly over the logarithm of what was spent.
 CURVE_POINTS = 64
+LIBRARY_STARTS = ("library", "cues", "best")
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,11 @@ class Execution:
         """Search, judge and store one group."""
         judge = self._judge(group.n)
         targets = judge.targets(group.cases)
-        found = self._searcher(method, group.n).run(targets, group.cases, budget=budget, seed=seed)
+        left = budget - math.ceil(self._shared(method)) if method.charge_shared else budget
+        if left < method.count:
+            paid = f"{budget} renders leave {left} after the shared work of its start"
+            raise UserError(f"{method.label}: {paid}, fewer than its {method.count} starting points")
+        found = self._searcher(method, group.n).run(targets, group.cases, budget=left, seed=seed)
         verdict = judge.verdict(found.u, targets, group.cases)
         rows = [
             {
@@ -168,7 +176,7 @@ class Execution:
                 # Of a group that ran at once, a target's share.
                 "seconds": found.seconds / group.count,
                 "curve": _thinned(found, i, group.count),
-                "page": self._page(case) if found.shared[i] else None,
+                "page": self._page(method, case),
             }
             for i, case in enumerate(group.cases[: group.count])
         ]
@@ -186,10 +194,19 @@ class Execution:
         )
         return float(parameter_error(u, case.u, table, midi_free=free).mean)
 
-    def _page(self, case: Case) -> tuple[float, ...]:
-        """The library's page behind a target's starts."""
+    def _page(self, method: Method, case: Case) -> tuple[float, ...] | None:
+        """What a start shares with other targets: a page of the library, or the training of a model."""
+        if method.start == "guess":
+            return (0.0, 0.0, load_guess(None).header.training_renders, 0.0)
+        if method.start not in LIBRARY_STARTS:
+            return None
         library = self._inverter_of(len(case.audio)).library
         return page_record(library, float(case.note.midi), float(case.note.gate_s))
+
+    def _shared(self, method: Method) -> float:
+        """Renders that a method's start shares, divided by the targets of this comparison."""
+        pages = {self._page(method, case) for case in self.suite.cases} - {None}
+        return sum(page[2] for page in pages if page is not None) / len(self.suite.cases)
 
     def _field(self, task: str) -> float:
         """Metrics of the field for all targets of one task, one length at a time."""

@@ -1,9 +1,5 @@
 """Options of a comparison: the command line over the configuration file over the defaults here."""
 
-import contextlib
-import dataclasses
-import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +10,7 @@ import tyro
 from ddsprl.comparison.plan import Method, Plan, load_plan
 from ddsprl.fitting.inverter import GRADIENT_COST
 from ddsprl.io import UserError, did_you_mean
+from ddsprl.io.cli import parse_command_line
 
 PROGRAM = "python -m ddsprl.compare"
 DESCRIPTION = (
@@ -121,21 +118,7 @@ def parse_options(arguments: Sequence[str]) -> CompareOptions:
         UserError: an unknown option, a missing one, or a value of the wrong kind.
         SystemExit: help was asked for, and printed.
     """
-    known = {f"--{f.name}".replace("_", "-") for f in dataclasses.fields(CompareOptions)}
-    known |= {"--no-quiet", "--help"}
-    for argument in arguments:
-        option = argument.partition("=")[0].replace("_", "-")
-        if option.startswith("--") and option not in known:
-            hint = did_you_mean(option, known) or f"; options are {', '.join(sorted(known))}"
-            raise UserError(f"no option {option}{hint}")
-    shown = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(shown):
-            return tyro.cli(CompareOptions, args=arguments, prog=PROGRAM, description=DESCRIPTION)
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        raise UserError(_one_line(shown.getvalue())) from None
+    return parse_command_line(CompareOptions, arguments, program=PROGRAM, description=DESCRIPTION)
 
 
 def settle(options: CompareOptions, *, solvers: Sequence[str], starts: Sequence[str]) -> Settings:
@@ -217,12 +200,3 @@ def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:
         raise UserError(
             f"{option} is {value!r}{did_you_mean(value, allowed)}; allowed are {', '.join(allowed)}"
         )
-
-
-def _one_line(box: str) -> str:
-    """What the parser complains about, without its frame and the helptext under it."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
-    rows = [row.strip(" ╭╮╰╯│─") for row in plain.splitlines()][1:]  # below the title
-    rows = ["" if set(row) == {"-"} else row for row in rows]
-    paragraphs = "\n".join(rows).strip().split("\n\n")
-    return " ".join(paragraphs[0].split()) or "the options cannot be read; see --help"

@@ -6,6 +6,7 @@
         solver: cma_es                 # a name of the solver registry
         start: library                 # a name of the start registry; `library` if left out
         count: 64                      # positions to start at; 64 if left out
+        charge_shared: true            # shared work is paid from the budget; false if left out
         settings: {population: 32}     # of the solver; the rest at their defaults
 
 Every key that is not known is an error that names the nearest one.
@@ -34,6 +35,9 @@ class Method:
         solver: name in the solver registry.
         start: name in the start registry.
         count: positions asked of the start; they are scored and charged.
+        charge_shared: whether work that the start shares among targets (pages of a library, renders that
+            trained a model) is taken out of the budget, divided by the targets of the comparison. It is
+            reported in any case.
         settings: of the solver; others are at their defaults.
     """
 
@@ -41,6 +45,7 @@ class Method:
     solver: str
     start: str = DEFAULT_START
     count: int = DEFAULT_COUNT
+    charge_shared: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def solver_settings(self) -> dict[str, Any]:
@@ -120,7 +125,7 @@ def load_plan(path: Path, *, solvers: Sequence[str], starts: Sequence[str], opti
 
 def _method(entry: Any, where: str, solvers: Sequence[str], starts: Sequence[str]) -> Method:
     if not isinstance(entry, dict):
-        raise UserError(f"{where}: must hold label, solver, start, count and settings")
+        raise UserError(f"{where}: must hold label, solver, start, count, charge_shared and settings")
     _check_keys(entry, [f.name for f in fields(Method)], where)
     solver = entry.get("solver")
     if solver is None:
@@ -138,10 +143,15 @@ def _method(entry: Any, where: str, solvers: Sequence[str], starts: Sequence[str
     count = entry.get("count", DEFAULT_COUNT)
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_STARTS:
         raise UserError(f"{where}: count is {count!r}, allowed are 1 to {MOST_STARTS}")
-    return Method(label, solver, start, count, settings)
+    charge_shared = entry.get("charge_shared", False)
+    if not isinstance(charge_shared, bool):
+        raise UserError(f"{where}: charge_shared is {charge_shared!r}, allowed are true and false")
+    return Method(label, solver, start, count, charge_shared, settings)
 
 
 def _frozen(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _frozen(item) for name, item in value.items()}
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 

@@ -1,7 +1,8 @@
 """The shape of the dither, D(theta): how far each knob is thrown beside the others.
 
 A shape is one function of where the knobs are and what the gradients have said, one line in `SHAPES`. It
-gives factors in knob units; a name with `*` between multiplies shapes: `"sensitivity*bounds"`.
+gives factors in knob units; locked knobs take no part. A name with `*` between multiplies shapes:
+`"sensitivity*bounds"`.
 """
 
 from collections.abc import Callable
@@ -16,50 +17,53 @@ SPREAD = 5.0
 # Distance from a stop within which the dither gets smaller, and what is left of it on the stop.
 NEAR, ON_STOP = 0.1, 0.2
 
-Shape = Callable[[jax.Array, jax.Array], jax.Array]
+Shape = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 
-def identity(u: jax.Array, second: jax.Array) -> jax.Array:
+def identity(u: jax.Array, second: jax.Array, free: jax.Array) -> jax.Array:
     """Every knob alike.
 
     Args:
         u: knob positions, `[d]`.
         second: running mean of the squared gradient, `[d]`.
+        free: 1 for knobs that may move, `[d]`.
 
     Returns:
         Factors, `[d]`.
     """
-    del second
+    del second, free
     return jnp.ones_like(u)
 
 
-def sensitivity(u: jax.Array, second: jax.Array) -> jax.Array:
-    """Inverse sensitivity: knobs that the loss hardly feels are thrown further; arguments as in `identity`."""
+def sensitivity(u: jax.Array, second: jax.Array, free: jax.Array) -> jax.Array:
+    """Inverse sensitivity: knobs that the loss hardly feels go further; arguments as in `identity`."""
     del u
     inverse = 1.0 / (safe_sqrt(second) + 1e-6)
-    middle = jnp.exp(jnp.mean(jnp.log(inverse)))
+    middle = jnp.exp(jnp.sum(free * jnp.log(inverse)) / jnp.maximum(jnp.sum(free), 1.0))
     return jnp.clip(inverse / middle, 1.0 / SPREAD, SPREAD)
 
 
-def bounds(u: jax.Array, second: jax.Array) -> jax.Array:
+def bounds(u: jax.Array, second: jax.Array, free: jax.Array) -> jax.Array:
     """Distance to the bounds: a knob near a stop is thrown less far; arguments as in `identity`."""
-    del second
+    del second, free
     return jnp.clip(jnp.minimum(u, 1.0 - u) / NEAR, ON_STOP, 1.0)
 
 
 SHAPES: dict[str, Shape] = {"identity": identity, "sensitivity": sensitivity, "bounds": bounds}
 
 
-def shape(name: str, u: jax.Array, second: jax.Array) -> jax.Array:
-    """The product of the named shapes, `[d]`."""
-    factor = jnp.ones_like(u)
+def shape(name: str, u: jax.Array, second: jax.Array, free: jax.Array) -> jax.Array:
+    """The product of the named shapes, 0 for locked knobs, `[d]`."""
+    factor = jnp.asarray(free, u.dtype)
     for part in name.split("*"):
-        factor = factor * SHAPES[part](u, second)
+        factor = factor * SHAPES[part](u, second, free)
     return factor
 
 
-def dither(key: jax.Array, size: jax.Array, factor: jax.Array, choices: jax.Array, *, jump: float) -> jax.Array:
-    """One throw in knob units, `[d]`: normal for a continuous knob, a whole choice up or down for a discrete one.
+def dither(
+    key: jax.Array, size: jax.Array, factor: jax.Array, choices: jax.Array, *, jump: float
+) -> jax.Array:
+    """One throw in knob units, `[d]`: normal for a continuous knob, a choice up or down for a discrete one.
 
     Args:
         key: PRNG key.

@@ -23,7 +23,7 @@ N_SAMPLES = round(RATE_HZ * DURATION_S)
 LOWEST_MIDI, HIGHEST_MIDI = 24.0, 96.0
 SHORTEST_GATE_S = 0.08
 MEL_BANDS, MEL_N_FFT, MEL_HOP = 48, 1024, 320
-# Twelve milliseconds more or less of a window make no difference to a note; 128 ms resolve a low one's voices.
+# 128 ms resolve the detuned voices of all but the lowest notes.
 RELATIVE_WINDOW, RELATIVE_N_FFT, RELATIVE_HOP = 2048, 4096, 1000
 BINS_PER_OCTAVE, LOWEST_OCTAVE, OCTAVES = 24, -1, 7
 LEVEL_WINDOW, LEVEL_HOP = 256, 128
@@ -48,7 +48,7 @@ class GuessFeatures(NamedTuple):
 
 
 def guess_features(audio: jax.Array, midi: jax.Array, gate_s: jax.Array) -> GuessFeatures:
-    """Features of a clip `[N_SAMPLES]` at `RATE_HZ`; pitch and gate are taken to the range that was learnt."""
+    """Features of a clip `[N_SAMPLES]` at `RATE_HZ`; pitch and gate are clipped to what was learnt."""
     midi = jnp.clip(midi, LOWEST_MIDI, HIGHEST_MIDI)
     gate_s = jnp.clip(gate_s, SHORTEST_GATE_S, DURATION_S)
     frames = frame(audio, LEVEL_WINDOW, LEVEL_HOP)
@@ -82,9 +82,10 @@ def heard(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     """A recording `[n]` of any length and rate as `guess_features` takes it, float32 `[N_SAMPLES]`."""
     # What lies behind the stretch that is heard only costs time; a little of it feeds the resampler's filter.
     audio = np.asarray(audio, np.float32)[: round(2.0 * DURATION_S * sample_rate)]
+    audio = np.nan_to_num(audio, posinf=0.0, neginf=0.0)
     if sample_rate != RATE_HZ:
         audio = soxr.resample(audio, sample_rate, RATE_HZ, quality="HQ")
-    audio = np.nan_to_num(audio[:N_SAMPLES], posinf=0.0, neginf=0.0)
+    audio = audio[:N_SAMPLES]
     return np.pad(audio, (0, N_SAMPLES - len(audio)))
 
 

@@ -13,8 +13,8 @@ unbounded coordinates (`reparam`); the dither is thrown in knob units. The loop 
     plant     the new positions are asked for                                              `ask`
 
 Replicas stand on a ladder from cold to hot: the dither of slot r is scaled by r / (replicas - 1). Every
-`exchange_every` steps all of them, and the best probes (jumps from the replicas: perturbed winners, crossings),
-are ranked: the best distinct ones take the slots, the best one the coldest, and losers are gone.
+`exchange_every` steps all of them, and the best probes (jumps from the replicas: perturbed winners,
+crossings), are ranked: the best distinct ones take the slots, the best one the coldest, and losers are gone.
 """
 
 from dataclasses import dataclass
@@ -150,8 +150,8 @@ class Hybrid:
 
     def tell(self, key: jax.Array, state: HybridState, query: Query, answer: Answer) -> HybridState:
         """Shape, schedule, update, and now and then exchange."""
-        state, slope = self._sense(state, query, answer)
-        state = self._schedule(state, slope, answer.loss)
+        state, slope, better = self._sense(state, query, answer)
+        state = self._schedule(state, slope, answer.loss, better)
         state = self._update(key, state, slope)
         if self.exchange_every == 0:
             return state
@@ -159,7 +159,7 @@ class Hybrid:
         return jax.lax.cond(due, self._exchange, lambda s: s, state)
 
     def trace(self, state: HybridState) -> dict[str, jax.Array]:
-        """Gains and verdicts, means over replicas, and counts so far."""
+        """Gains, means over replicas; loss and verdict of the coldest replica; counts so far."""
         reading = jax.vmap(lyapunov.read)(state.monitor)
         config, progress = self.schedule, state.progress
         return {
@@ -168,6 +168,7 @@ class Hybrid:
             "sigma": jnp.mean(schedule.sigma(state.gains, progress, config)),
             "agreement": jnp.mean(state.gains.agreement),
             "plateau_steps": jnp.mean(state.gains.plateau.astype(jnp.float32)),
+            "loss": state.monitor.last[0],
             "drift": reading.drift[0],
             "confidence": reading.confidence[0],
             "verdict": reading.verdict[0],
@@ -187,8 +188,10 @@ class Hybrid:
         often = jnp.where(state.space.choices > 0, self.discrete_often, 1.0)
         return jumps(jump_key, parents, mates, state.space.free, often)
 
-    def _sense(self, state: HybridState, query: Query, answer: Answer) -> tuple[HybridState, jax.Array]:
-        """Keep bests, put back what is not finite, and give the clipped gradient in z."""
+    def _sense(
+        self, state: HybridState, query: Query, answer: Answer
+    ) -> tuple[HybridState, jax.Array, jax.Array]:
+        """Keep bests, put back what is not finite; the clipped gradient in z, and who has a new best."""
         u = query.slope
         finite = (
             jnp.isfinite(answer.loss) & jnp.all(jnp.isfinite(answer.slope), axis=1) & (answer.loss < BAD_LOSS)
@@ -208,15 +211,21 @@ class Hybrid:
             )
             probes = keep_distinct(pool, self.kept_probes)
         z = jnp.where(finite[:, None], state.z, to_unbounded(best.u))
-        lost = jnp.sum(~finite).astype(jnp.int32)
-        return state._replace(z=z, best=best, probes=probes, restored=state.restored + lost), slope
+        # Momentum would carry it straight back.
+        first = jnp.where(finite[:, None], state.first, 0.0)
+        restored = state.restored + jnp.sum(~finite).astype(jnp.int32)
+        state = state._replace(z=z, first=first, best=best, probes=probes, restored=restored)
+        return state, slope, better
 
-    def _schedule(self, state: HybridState, slope: jax.Array, loss: jax.Array) -> HybridState:
+    def _schedule(
+        self, state: HybridState, slope: jax.Array, loss: jax.Array, better: jax.Array
+    ) -> HybridState:
         """Gains from feedback; a diverging replica goes back to its best with a shrunken step."""
         product = jnp.sum(slope * state.last_slope, axis=1)
         norms = jnp.sum(jnp.square(slope), axis=1) * jnp.sum(jnp.square(state.last_slope), axis=1)
         cosine = product / jnp.sqrt(norms + 1e-20)
-        heard = Feedback(loss <= state.best.loss, cosine)
+        # A loss that merely equals the best (silence, say) is no progress.
+        heard = Feedback(better, cosine)
         gains = jax.vmap(lambda g, f: schedule.update_gains(g, f, self.schedule))(state.gains, heard)
         monitor = jax.vmap(lyapunov.observe)(state.monitor, loss)
         z, first = state.z, state.first
@@ -260,7 +269,7 @@ class Hybrid:
 
         def one(key, z, second, size):
             u = to_bounded(z)
-            factor = shape(self.shape, u, second) * state.space.free
+            factor = shape(self.shape, u, second, state.space.free)
             return u + dither(key, size, factor, state.space.choices * state.space.free, jump=JUMP_CHANCE)
 
         keys = jax.random.split(key, self.replicas)

@@ -1,19 +1,31 @@
 """Batch inversion: sounds in, knob positions out, in memory.
 
-    found = ddsprl.invert(targets, 16_000, midi=60.0, gate_s=0.4, key=jax.random.key(0))
+    found = ddsprl.invert(targets, 16_000, midi=60.0, gate_s=0.4, key=jax.random.key(0), method="hybrid")
 
-Notes that are not given are estimated. Every target goes through the same rounds (`ddsprl.fitting.search`);
-no file is touched.
+    for index, found in ddsprl.invert_stream(sounds, 16_000, key=jax.random.key(0)):
+        ...                                              # as many sounds as there are, a group at a time
+
+Notes that are not given are estimated. No file is touched.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from ddsprl.fitting.grouped import (
+    DEFAULT_START,
+    ROUNDS,
+    Inversion,
+    Prepared,
+    joined,
+    make_method,
+    prepare_group,
+    search_group,
+)
 from ddsprl.fitting.inverter import (
-    GRADIENT_COST,
     InversionConfig,
     Inverter,
     Progress,
@@ -24,53 +36,22 @@ from ddsprl.fitting.inverter import (
 from ddsprl.fitting.library import Library
 from ddsprl.fitting.recording import most_plausible, pitch_hypotheses
 from ddsprl.io import estimate_gate
+from ddsprl.io.ahead import ahead
 from synth_jax import Note
 
 Notes = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-class Inversion(NamedTuple):
-    """What an inversion finds; leading axis is the target.
+class Streamed(NamedTuple):
+    """Findings of one group of a stream.
 
     Attributes:
-        u: knob positions of the best preset, snapped, `[B, d]`.
-        loss: its loss as the preset sounds, mean over fresh noise keys, `[B]`.
-        relaxed_loss: best loss before the discrete knobs were snapped, `[B]`.
-        yardstick: outside judge's value, mean over fresh noise keys, `[B]`.
-        terms: weighted loss terms, each `[B]`.
-        audio: sound of the best preset, `[B, n]`.
-        members: all presets that were polished, snapped, best first, `[B, k, d]`.
-        member_loss: their losses, `[B, k]`.
-        curve: best loss after each evaluation step, `[B, points]`.
-        curve_renders: renders (gradients charged) spent at those, `[points]`.
-        curve_snapped: whether discrete knobs were snapped then, `[points]`.
-        renders: forward renders a target.
-        gradients: value-and-gradient evaluations a target.
-        library_renders: renders spent on the library in this call, all targets together.
-        midi: notes at which the presets were played, `[B]`.
-        gate_s: their gates, `[B]`.
-        free: 1 for knobs that could move, `[d]`.
-        names: of the knobs, in the order of `u`.
+        index: places of its targets in the stream, counted from 0, `[B]`.
+        found: what was found for them, in this order.
     """
 
-    u: np.ndarray
-    loss: np.ndarray
-    relaxed_loss: np.ndarray
-    yardstick: np.ndarray
-    terms: dict[str, np.ndarray]
-    audio: np.ndarray
-    members: np.ndarray
-    member_loss: np.ndarray
-    curve: np.ndarray
-    curve_renders: np.ndarray
-    curve_snapped: np.ndarray
-    renders: int
-    gradients: int
-    library_renders: int
-    midi: np.ndarray
-    gate_s: np.ndarray
-    free: np.ndarray
-    names: tuple[str, ...]
+    index: np.ndarray
+    found: Inversion
 
 
 def invert(
@@ -78,6 +59,8 @@ def invert(
     sample_rate: int,
     *,
     key: jax.Array,
+    method: str = ROUNDS,
+    start: str = DEFAULT_START,
     midi: float | Sequence[float] | np.ndarray | None = None,
     gate_s: float | Sequence[float] | np.ndarray | None = None,
     library: Library | None = None,
@@ -96,6 +79,8 @@ def invert(
         targets: `[B, n]`, one note each, starting at its onset; all of one length.
         sample_rate: in Hz.
         key: PRNG key; noise of candidates, jumps and judgement. Do not reuse the key of a rendered target.
+        method: `rounds`, or a name of `ddsprl.fitting.registry.SOLVERS`.
+        start: of `ddsprl.fitting.starts.STARTS`, where a solver begins; the rounds have their own.
         midi: note number, one for all or one each; estimated if None.
         gate_s: seconds the key is held, likewise.
         library: pages of random presets to start from; made in memory if None, and kept for later calls.
@@ -106,15 +91,17 @@ def invert(
         free: 1 for knobs that may move, `[d]`; all by default.
         locked: values of the others, `[d]`.
         window: gain over time of targets and candidates alike, `[B, n]`; 0 where a recording was cut off.
-        progress: called with (rounds done, rounds in all, best loss).
+        progress: called with (rounds done, rounds in all, best loss); a solver counts iterations.
 
     Returns:
         The record of findings, NumPy arrays. After a `KeyboardInterrupt` (Ctrl-C, or raised by `progress`)
         it holds the targets reached, each as good as it got by then.
 
     Raises:
-        ValueError: targets that are not `[B, n]`, not finite, or notes that do not fit them.
+        ValueError: targets that are not `[B, n]`, not finite, or notes that do not fit them; an unknown
+            method or start; a budget that does not pay for the starts.
     """
+    chosen = make_method(method, start)
     audio = np.asarray(targets, np.float32)
     if audio.ndim != 2 or not audio.size:
         raise ValueError(f"targets has shape {audio.shape}; expected [batch, samples]")
@@ -122,11 +109,7 @@ def invert(
         raise ValueError("targets holds values that are not finite")
     count, n = audio.shape
     if inverter is None:
-        settings = config or InversionConfig()
-        if library is None:
-            inverter = default_inverter(sample_rate, n, settings)
-        else:
-            inverter = Inverter(make_problem(sample_rate, n / sample_rate), settings, library)
+        inverter = _inverter(sample_rate, n, config or InversionConfig(), library)
     synth = inverter.problem.instrument
     if (synth.sample_rate, synth.n_samples) != (sample_rate, n):
         made_for = f"{synth.n_samples} samples at {synth.sample_rate} Hz"
@@ -136,10 +119,114 @@ def invert(
     free, locked = _array("free", free, np.ones(d)), _array("locked", locked, np.zeros(d))
     window = _array("window", window, np.ones_like(audio))
     notes = _notes(audio, midi, gate_s, inverter, jax.random.fold_in(key, count))
-    parts = _search(audio, notes, (free, locked), window, bank, inverter, key, budget, progress)
-    found = _collect(parts, inverter, budget, inverter.library.renders - before)
-    reached = len(found.loss)
-    return found._replace(midi=notes[0][:reached], gate_s=notes[1][:reached], free=free)
+    # A target's key depends on its place in the batch only, not on how many are worked on together.
+    keys = _keys(key, np.arange(count))
+    size, parts = group_size(), []
+    for first in range(0, count, size):
+        rows = slice(first, first + size)
+        note = Note(*(x[rows] for x in notes))
+        knobs = {"window": window[rows], "bank": bank, "free": free, "locked": locked}
+        group = prepare_group(inverter, chosen, audio[rows], note, keys[rows], **knobs)
+        report = _offset_progress(progress, first // size, -(-count // size))
+        try:
+            parts.append(search_group(inverter, chosen, group, budget=budget, progress=report))
+        except KeyboardInterrupt:
+            if not parts:
+                raise
+            break  # before the first round of this group was over
+        if parts[-1].interrupted:
+            break
+    return joined(parts)._replace(library_renders=inverter.library.renders - before)
+
+
+def invert_stream(
+    sounds: Iterable[np.ndarray],
+    sample_rate: int,
+    *,
+    key: jax.Array,
+    method: str = ROUNDS,
+    start: str = DEFAULT_START,
+    midi: float | None = None,
+    gate_s: float | None = None,
+    bank: np.ndarray | None = None,
+    budget: int = 9_000,
+    config: InversionConfig | None = None,
+    library: Library | None = None,
+) -> Generator[Streamed, None, None]:
+    """Find a preset for each of any number of sounds, a group at a time, in bounded memory.
+
+    While a group is searched for, the next sounds are taken from the iterable, in another thread, and made
+    ready. Sounds of one length are grouped; every length is compiled for once, so few lengths are best. A
+    sound gets the same preset as it would from `invert` with the same notes given, at the same place.
+
+    Args:
+        sounds: arrays `[n]`, one note each, starting at its onset.
+        sample_rate: in Hz.
+        key: PRNG key.
+        method: as of `invert`.
+        start: likewise.
+        midi: note number of all; estimated if None.
+        gate_s: seconds the key is held, of all; estimated if None.
+        bank: further knob vectors to start from, `[k, d]`.
+        budget: renders a target.
+        config: of the search.
+        library: of the sounds' length and rate, if all are of one length; made in memory if None.
+
+    Yields:
+        Places and findings of each group, in the order in which groups were full.
+
+    Raises:
+        ValueError: as of `invert`.
+    """
+    chosen, settings = make_method(method, start), config or InversionConfig()
+    # Programs belong to an inverter: one for each length.
+    inverter_for = cache(lambda n: _inverter(sample_rate, n, settings, library))
+
+    def groups() -> Iterator[tuple[np.ndarray, Inverter, Prepared]]:
+        for index, audio in _by_length(sounds):
+            inverter = inverter_for(audio.shape[1])
+            d = inverter.problem.instrument.n_params
+            rows = _array("bank", bank, np.zeros((0, d)), None if bank is None else (len(bank), d))
+            note = Note(*_notes(audio, midi, gate_s, inverter, jax.random.fold_in(key, int(index[0]))))
+            knobs = {"free": np.ones(d, np.float32), "locked": np.zeros(d, np.float32), "bank": rows}
+            window, keys = np.ones_like(audio), _keys(key, index)
+            group = prepare_group(inverter, chosen, audio, note, keys, window=window, **knobs)
+            yield index, inverter, group
+
+    for index, inverter, group in ahead(groups()):
+        found = search_group(inverter, chosen, group, budget=budget)
+        yield Streamed(index, found)
+        if found.interrupted:
+            raise KeyboardInterrupt
+
+
+def _by_length(sounds: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Places `[m]` and sounds `[m, n]` of full groups as they fill up, and of what remains."""
+    waiting: dict[int, list[tuple[int, np.ndarray]]] = {}
+    for place, sound in enumerate(sounds):
+        audio = np.asarray(sound, np.float32)
+        if audio.ndim != 1 or not audio.size or not np.isfinite(audio).all():
+            raise ValueError(f"sound {place} has shape {audio.shape}; expected finite samples, [n]")
+        group = waiting.setdefault(len(audio), [])
+        group.append((place, audio))
+        if len(group) == group_size():
+            yield _stacked(waiting.pop(len(audio)))
+    for _, group in sorted(waiting.items()):
+        yield _stacked(group)
+
+
+def _stacked(group: list[tuple[int, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([place for place, _ in group]), np.stack([audio for _, audio in group])
+
+
+def _inverter(sample_rate: int, n: int, config: InversionConfig, library: Library | None) -> Inverter:
+    if library is None:
+        return default_inverter(sample_rate, n, config)
+    return Inverter(make_problem(sample_rate, n / sample_rate), config, library)
+
+
+def _keys(key: jax.Array, index: np.ndarray) -> jax.Array:
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(index.astype(np.uint32))
 
 
 def _array(name: str, given, default: np.ndarray, shape: tuple[int, ...] | None = None) -> np.ndarray:
@@ -148,38 +235,6 @@ def _array(name: str, given, default: np.ndarray, shape: tuple[int, ...] | None 
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}; expected {shape}")
     return array
-
-
-def _search(audio, notes: Notes, knobs, window, bank, inverter: Inverter, key, budget, progress) -> list:
-    """All targets, a group after the other; what `Inverter.run` gives for each, without the filling."""
-    count, size, d = len(audio), group_size(), inverter.problem.instrument.n_params
-    parts = []
-    for first in range(0, count, size):
-        # The last group is filled with copies of the last target, so that no other shape is compiled.
-        index = np.minimum(np.arange(first, first + size), count - 1)
-        chosen = Note(*(x[index] for x in notes))
-        free, locked = (np.broadcast_to(x, (size, d)) for x in knobs)
-        prepared = inverter.prepare(audio[index], chosen, free, locked, window[index])
-        starts = np.stack(
-            [
-                inverter.starts(audio[i], Note(*(x[i] for x in notes)), bank, inverter.config.candidates)
-                for i in index
-            ]
-        )
-        # A target's key depends on its place in the batch only, not on how many are worked on together.
-        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(np.asarray(index, np.uint32))
-        report = _offset_progress(progress, first // size, -(-count // size))
-        try:
-            final, curve, relaxed = inverter.run(prepared, starts, keys, budget=budget, progress=report)
-        except KeyboardInterrupt:
-            if not parts:
-                raise
-            break  # before the first round of this group was over
-        keep = min(size, count - first)
-        parts.append(jax.tree.map(lambda x, keep=keep: np.asarray(x)[:keep], (final, curve, relaxed)))
-        if inverter.interrupted:
-            break
-    return parts
 
 
 def _notes(audio: np.ndarray, midi, gate_s, inverter: Inverter, key: jax.Array) -> Notes:
@@ -205,35 +260,3 @@ def _offset_progress(progress: Progress | None, group: int, groups: int) -> Prog
     if progress is None:
         return None
     return lambda done, rounds, loss: progress(group * rounds + done, groups * rounds, loss)
-
-
-def _collect(parts, inverter: Inverter, budget: int, library_renders: int) -> Inversion:
-    # Where a later group was interrupted its curve is short: nothing got better in what it did not do.
-    points = max(curve.shape[1] for _, curve, _ in parts)
-    parts = [(f, np.pad(c, ((0, 0), (0, points - c.shape[1])), mode="edge"), r) for f, c, r in parts]
-    final, curve, relaxed = jax.tree.map(lambda *x: np.concatenate(x), *parts)
-    config = inverter.config
-    rounds = curve.shape[1] // (1 + config.steps)
-    # An interrupted search has fewer rounds than it was to have, and perhaps none with knobs snapped.
-    snapped_from = min(config.snapped_from(config.rounds(budget)), rounds)
-    per_round = [config.candidates + config.members] + [config.members * GRADIENT_COST] * config.steps
-    return Inversion(
-        u=final.members.u[:, 0],
-        loss=final.members.loss[:, 0],
-        relaxed_loss=relaxed,
-        yardstick=final.yardstick,
-        terms=final.terms,
-        audio=final.audio,
-        members=final.members.u,
-        member_loss=final.members.loss,
-        curve=curve,
-        curve_renders=np.cumsum(np.tile(per_round, rounds)),
-        curve_snapped=np.repeat(np.arange(rounds) >= snapped_from, 1 + config.steps),
-        renders=rounds * (config.candidates + config.members) + config.judgement,
-        gradients=rounds * config.steps * config.members,
-        library_renders=library_renders,
-        midi=np.zeros(0),
-        gate_s=np.zeros(0),
-        free=np.zeros(0),
-        names=tuple(spec.name for spec in inverter.problem.instrument.table),
-    )

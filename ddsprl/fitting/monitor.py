@@ -67,7 +67,8 @@ def read(monitor: Monitor) -> Reading:
     valid = jnp.arange(WINDOW) < seen
     n = jnp.maximum(seen, 1).astype(monitor.last.dtype)
     drift = jnp.sum(jnp.where(valid, monitor.increments, 0.0)) / n
-    spread = jnp.sum(jnp.where(valid, jnp.square(monitor.increments - drift), 0.0)) / jnp.maximum(n - 1.0, 1.0)
+    square = jnp.sum(jnp.where(valid, jnp.square(monitor.increments - drift), 0.0))
+    spread = square / jnp.maximum(n - 1.0, 1.0)
     # The tiny term keeps a constant loss at a confidence of one half.
     error = jnp.sqrt(spread / n + 1e-16)
     confidence = jax.scipy.stats.norm.cdf(-drift / error)

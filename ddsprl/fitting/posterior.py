@@ -51,7 +51,7 @@ def sample_posterior(
     keys: jax.Array,
     *,
     names: Sequence[str],
-    config: PosteriorConfig = PosteriorConfig(),  # noqa: B008 - frozen
+    config: PosteriorConfig | None = None,
     prior: Prior | None = None,
     partner: np.ndarray | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -64,16 +64,17 @@ def sample_posterior(
         starts: positions that the chains begin at in turn, such as a solver's archive, `[G, k, d]`.
         keys: one PRNG key a target, `[G]`.
         names: of the knobs, d of them.
-        config: of the sampler.
+        config: of the sampler; the defaults if None.
         prior: over presets; uniform if None.
         partner: index of the knob that each may change places with, such as `oscillator_pairs`, `[d]`.
         progress: called with cycles done and cycles in all; a `KeyboardInterrupt` is passed on.
     """
-    prior = UniformPrior() if prior is None else prior
+    config = PosteriorConfig() if config is None else config
+    density: Prior = UniformPrior() if prior is None else prior
     d = len(names)
     pairs = jnp.arange(d) if partner is None else jnp.asarray(partner)
     begin, advance = _programs(problem, config)
-    sampler, chains = begin(targets, jnp.asarray(starts, jnp.float32), keys, prior, pairs)
+    sampler, chains = begin(targets, jnp.asarray(starts, jnp.float32), keys, density, pairs)
     total, done, kept = config.warm + config.cycles, 0, []
     while done < total:
         # A segment lies wholly in the warm-up or wholly behind it.
@@ -95,7 +96,7 @@ def sample_posterior(
             temperatures=config.temperatures,
             choices=choices[g],
             free=free[g],
-            prior_widths=lambda level, g=g: prior.widths(choices[g], level),
+            prior_widths=lambda level, g=g: density.widths(choices[g], level),
         )
         for g in range(len(free))
     ]

@@ -155,7 +155,7 @@ def begin(
         jnp.broadcast_to(x, (rungs, *x.shape)),
         jnp.broadcast_to(loss, (rungs, *loss.shape)),
         first,
-        jnp.zeros((rungs, d), starts.dtype),
+        jnp.ones((rungs, d), starts.dtype),
         jnp.zeros((), jnp.int32),
     )
 
@@ -197,9 +197,9 @@ def one_cycle(
     return chains._replace(cycle=chains.cycle + 1), Record(u, chains.loss, drifts, jumps, swaps)
 
 
-def _over_chains(function: Callable, in_axes: Any = (0,)) -> Callable:
-    """`vmap` over temperatures and chains; `in_axes` says what has a temperature axis only (None in 2nd)."""
-    return jax.vmap(jax.vmap(function, in_axes), 0)
+def _over_chains(function: Callable) -> Callable:
+    """`vmap` of a function of one chain over temperatures and chains."""
+    return jax.vmap(jax.vmap(function))
 
 
 def _jump(problem, config: PosteriorConfig, sampler: Sampler, chains: Chains, key: jax.Array):
@@ -216,7 +216,7 @@ def _jump(problem, config: PosteriorConfig, sampler: Sampler, chains: Chains, ke
             lambda k, x, rest: jax.vmap(moves.difference, (0, 0, None, None))(k, x, rest, knobs)
         )(keys[:, :half], x[:, :half], x[:, half:])
         u = _over_chains(lambda x: moves.to_positions(x, knobs))(x)
-        redrawn = _over_chains(lambda k, u: moves.redraw(k, u, knobs), (0, 0))(keys[:, half:], u[:, half:])
+        redrawn = _over_chains(lambda k, u: moves.redraw(k, u, knobs))(keys[:, half:], u[:, half:])
         fresh = _over_chains(lambda u: moves.to_coordinates(u, knobs))(redrawn)
         fresh = jnp.where(redrawn == u[:, half:], x[:, half:], fresh)
         to = jnp.concatenate([moved, fresh], axis=1)
@@ -232,7 +232,8 @@ def _jump(problem, config: PosteriorConfig, sampler: Sampler, chains: Chains, ke
         share = jnp.stack([jnp.mean(yes[:, half:], axis=1), jnp.mean(yes[:, :half], axis=1)])
         return (x, loss, 1 - odd), share
 
-    start = (chains.x, chains.loss, jnp.zeros((), jnp.int32))
+    # By turns over cycles too, should a cycle have one jump only.
+    start = (chains.x, chains.loss, config.jumps * chains.cycle % 2)
     (x, loss, _), shares = jax.lax.scan(turn, start, jax.random.split(key, config.jumps))
     return chains._replace(x=x, loss=loss), jnp.mean(shares, axis=0)
 
@@ -269,7 +270,7 @@ def _drift(problem, config: PosteriorConfig, sampler: Sampler, chains: Chains, k
         x, drift = jnp.where(yes[..., None], to, chains.x), jnp.where(yes[..., None], back, drift)
         kept = chains._replace(x=x, loss=jnp.where(yes & ~first, loss, chains.loss))
         share = jnp.mean(yes, axis=1)
-        return (_adapted(kept, drift / hot[..., None], share, adapt, first), drift, False & first), share
+        return (_adapted(kept, drift / hot[..., None], share, adapt, first), drift, jnp.asarray(False)), share
 
     keys = jax.random.split(key, config.drifts + 1)
     (chains, _, _), shares = jax.lax.scan(turn, (chains, jnp.zeros_like(chains.x), jnp.asarray(True)), keys)

@@ -5,8 +5,8 @@ discrete or locked knob as its position. In z the density carries the Jacobian |
 
 The moves, and why each keeps the density (Metropolis et al. 1953, Hastings 1970):
 
-    drift        z' = z - alpha M drift + sqrt(2 alpha T M) eta, the law of the hybrid with scheduler, clipping
-                 and replacement off; drift = d/dz [loss - T log(prior x Jacobian)], so sigma^2 = 2 alpha T,
+    drift        z' = z - alpha M drift + sqrt(2 alpha T M) eta, the hybrid's law with scheduler, clipping and
+                 replacement off; drift = d/dz [loss - T log(prior x Jacobian)], so sigma^2 = 2 alpha T,
                  and noise and drift share the fixed diagonal M. Accepted by the ratio with both proposal
                  densities (Roberts and Tweedie 1996, MALA).
     redraw       one knob redrawn uniformly (a discrete one: any choice), or moved by a step that is reflected

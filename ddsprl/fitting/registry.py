@@ -5,7 +5,7 @@ in.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -36,11 +36,25 @@ def make_solver(name: str, **settings: Any) -> Solver:
     """
     if name not in SOLVERS:
         raise ValueError(f"no solver {name!r}{nearest_hint(name, list(SOLVERS))}")
-    known = settings_of(name)
-    for setting in settings:
+    return SOLVERS[name](**_filled(name, settings, settings_of(name)))
+
+
+def _filled(where: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with groups of settings (a mapping for a dataclass) turned into what the solver takes.
+
+    Raises:
+        ValueError: no such setting.
+    """
+    filled = {}
+    for setting, value in given.items():
         if setting not in known:
-            raise ValueError(f"{name} has no setting {setting!r}{nearest_hint(setting, list(known))}")
-    return SOLVERS[name](**settings)
+            raise ValueError(f"{where} has no setting {setting!r}{nearest_hint(setting, list(known))}")
+        default = known[setting]
+        if dataclasses.is_dataclass(default) and isinstance(value, Mapping):
+            inner = {field.name: getattr(default, field.name) for field in dataclasses.fields(default)}
+            value = dataclasses.replace(default, **_filled(f"{where}: {setting}", value, inner))  # pyright: ignore
+        filled[setting] = value
+    return filled
 
 
 def settings_of(name: str) -> dict[str, Any]:

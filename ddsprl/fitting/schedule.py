@@ -1,7 +1,7 @@
 """The scheduler of the hybrid law: step size, momentum and dither follow scalar feedback.
 
-One `Gains` a replica. It hears three scalars a step (loss, gradient norm, agreement of successive
-gradients) and remembers running averages of them only, so its memory is finite and in the state:
+One `Gains` a replica. It hears two scalars a step (whether the loss is a new best, and the agreement of
+successive gradients) and remembers a count and a running average, so its memory is finite and in the state:
 
 - gradients that agree lengthen the step and raise the momentum; gradients that oppose each other (the
   replica bounces between the walls of a valley) shorten the step;
@@ -23,7 +23,7 @@ class ScheduleConfig:
     """Bounds and rates of the scheduler; steps in unbounded coordinates.
 
     Attributes:
-        adaptive: False holds every factor at 1 (the ablation "no schedule"): only the fall with progress stays.
+        adaptive: False holds every factor at 1 (the ablation "no schedule"); the fall with progress stays.
         first_rate: largest step when the budget is untouched.
         last_rate: largest step when it is spent; geometric between.
         least: smallest step, as a share of the largest.
@@ -82,9 +82,10 @@ class Feedback(NamedTuple):
 
 
 def fresh_gains(config: ScheduleConfig) -> Gains:
-    """Gains of a replica that has just been born: full step, least dither."""
+    """Gains of a replica that has just been born: full step, least dither; all of it if nothing adapts."""
     one = jnp.ones(())
-    return Gains(one, config.dither_floor * one, 0.0 * one, jnp.zeros((), jnp.int32))
+    heat = config.dither_floor if config.adaptive else 1.0
+    return Gains(one, heat * one, 0.0 * one, jnp.zeros((), jnp.int32))
 
 
 def update_gains(gains: Gains, heard: Feedback, config: ScheduleConfig) -> Gains:
@@ -103,7 +104,9 @@ def update_gains(gains: Gains, heard: Feedback, config: ScheduleConfig) -> Gains
 
 
 def back_off(gains: Gains, config: ScheduleConfig) -> Gains:
-    """Gains after a divergence: half the step, no dither."""
+    """Gains after a divergence: half the step, least dither; unchanged if nothing adapts."""
+    if not config.adaptive:
+        return gains
     return gains._replace(
         step=jnp.maximum(0.5 * gains.step, config.least), heat=jnp.full_like(gains.heat, config.dither_floor)
     )

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.fitting.cues import envelope_cues, with_cues
+from ddsprl.fitting.guess import guess_starts
 from ddsprl.fitting.library import Library
 from synth_jax import Instrument, Note
 from synth_jax.params import nearest_hint
@@ -167,4 +168,5 @@ STARTS: dict[str, Callable[[StartRequest], Starts]] = {
     "bank": _bank,
     "cues": _cues,
     "best": _best,
+    "guess": guess_starts,
 }

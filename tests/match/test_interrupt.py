@@ -35,7 +35,9 @@ def test_the_best_so_far_is_written(start, tmp_path):
     assert process.returncode == 130, stderr
     assert "interrupted: 1 of 2 targets" in stderr
     assert "Traceback" not in stderr
-    assert [path.name for path in out.iterdir()] == ["gm_trumpet_67"]
+    assert sorted(path.name for path in out.iterdir()) == ["gm_trumpet_67", "manifest.json", "manifest.jsonl"]
+    # Not finished: the same command would match it again, from the beginning.
+    assert json.loads((out / "manifest.jsonl").read_text())["status"] == "partial"
     folder = out / "gm_trumpet_67"
     assert len(list(folder.iterdir())) == 5
     result = json.loads((folder / "result.json").read_text())

@@ -1,0 +1,361 @@
+"""Groups of targets: made ready, searched for side by side, judged; what every batch inversion repeats.
+
+    prepare_group ──▶ Prepared ──▶ search_group ──▶ Inversion
+                           └──▶ references ──▶ RandomReference, one each
+
+Preparing (library, pitches, analysis) and searching are apart, so that the next group can be made ready while
+one is searched for. A group is always filled up to `group_size()` with copies of its last target, so that one
+program serves all groups of a length; what is found for a target depends on its own key only.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ddsprl.fitting.driver import FINALISTS
+from ddsprl.fitting.inverter import FINAL_KEYS, GRADIENT_COST, Inverter, Progress, RandomReference, group_size
+from ddsprl.fitting.problem import Target
+from ddsprl.fitting.registry import SOLVERS, make_solver
+from ddsprl.fitting.search import DISTINCT, Members
+from ddsprl.fitting.solve import check_budget, solve
+from ddsprl.fitting.solver import Solver
+from ddsprl.fitting.starts import STARTS, make_starts
+from synth_jax import Note
+from synth_jax.params import nearest_hint
+
+# The search by rounds of `ddsprl.fitting.search`, which has starts of its own; all others are solvers.
+ROUNDS = "rounds"
+METHODS = (ROUNDS, *SOLVERS)
+DEFAULT_START = "best"
+
+
+class Inversion(NamedTuple):
+    """What an inversion finds; leading axis is the target.
+
+    Attributes:
+        u: knob positions of the best preset, snapped, `[B, d]`.
+        loss: its loss as the preset sounds, mean over fresh noise keys, `[B]`.
+        relaxed_loss: best loss before the discrete knobs were snapped, `[B]`; of a solver, which hears
+            nothing but snapped presets, the best in the search's own noise.
+        yardstick: outside judge's value, mean over fresh noise keys, `[B]`.
+        terms: weighted loss terms, each `[B]`.
+        audio: sound of the best preset, `[B, n]`.
+        members: all finalists, snapped, distinct ones first, each part best first, `[B, k, d]`.
+        member_loss: their losses, `[B, k]`.
+        curve: best loss after each evaluation step, `[B, points]`.
+        curve_renders: renders (gradients charged) spent at those, `[points]`.
+        curve_snapped: whether discrete knobs were snapped then, `[points]`.
+        renders: forward renders a target.
+        gradients: value-and-gradient evaluations a target.
+        library_renders: renders spent on the library in this call, all targets together.
+        midi: notes at which the presets were played, `[B]`.
+        gate_s: their gates, `[B]`.
+        free: 1 for knobs that could move, `[d]`.
+        names: of the knobs, in the order of `u`.
+        judge_renders: renders a target for the judgement that are not among `renders`.
+        interrupted: whether Ctrl-C ended the search early.
+    """
+
+    u: np.ndarray
+    loss: np.ndarray
+    relaxed_loss: np.ndarray
+    yardstick: np.ndarray
+    terms: dict[str, np.ndarray]
+    audio: np.ndarray
+    members: np.ndarray
+    member_loss: np.ndarray
+    curve: np.ndarray
+    curve_renders: np.ndarray
+    curve_snapped: np.ndarray
+    renders: int
+    gradients: int
+    library_renders: int
+    midi: np.ndarray
+    gate_s: np.ndarray
+    free: np.ndarray
+    names: tuple[str, ...]
+    judge_renders: int = 0
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class Method:
+    """How presets are searched for.
+
+    Attributes:
+        name: one of `METHODS`.
+        start: of `STARTS`; the rounds have starts of their own.
+        starts: most positions to start at.
+    """
+
+    name: str = ROUNDS
+    start: str = DEFAULT_START
+    starts: int = 64
+
+    @property
+    def members(self) -> int:
+        """Finalists of a solver; an inverter with as many members needs no other program to judge them."""
+        return FINALISTS
+
+
+class Prepared(NamedTuple):
+    """A group ready to be searched for; leading axis is the target, filled up to the group's size.
+
+    Attributes:
+        targets: analysed.
+        starts: `[G, k, d]`.
+        keys: one a target, `[G]`.
+        note: of each target, without the filling.
+        free: 1 for knobs that may move, `[d]`.
+        locked: values of the others, `[d]`.
+        library_renders: spent on pages of the library.
+    """
+
+    targets: Target
+    starts: np.ndarray
+    keys: jax.Array
+    note: Note
+    free: np.ndarray
+    locked: np.ndarray
+    library_renders: int
+
+
+def make_method(name: str, start: str = DEFAULT_START) -> Method:
+    """A method by name.
+
+    Raises:
+        ValueError: no such method or start, with the nearest valid name; or a start for the rounds.
+    """
+    if name not in METHODS:
+        raise ValueError(f"no method {name!r}{nearest_hint(name, list(METHODS))}")
+    if start not in STARTS:
+        raise ValueError(f"no start {start!r}{nearest_hint(start, list(STARTS))}")
+    if name == ROUNDS and start != DEFAULT_START:
+        raise ValueError(f"start is {start!r}, but the method {ROUNDS!r} has starts of its own")
+    return Method(name, start)
+
+
+def prepare_group(
+    inverter: Inverter,
+    method: Method,
+    audio: np.ndarray,
+    note: Note,
+    keys: jax.Array,
+    *,
+    window: np.ndarray,
+    bank: np.ndarray,
+    free: np.ndarray,
+    locked: np.ndarray,
+) -> Prepared:
+    """Analyse up to `group_size()` targets and find where their searches begin.
+
+    Args:
+        inverter: of their rate and length.
+        method: to be used.
+        audio: `[m, n]`.
+        note: each field `[m]`.
+        keys: one a target, `[m]`.
+        window: `[m, n]`.
+        bank: presets made by hand, `[b, d]`, which may be none.
+        free: `[d]`.
+        locked: `[d]`.
+    """
+    before, count = inverter.library.renders, len(audio)
+    index = np.minimum(np.arange(group_size()), count - 1)
+    note = Note(*(np.asarray(x, np.float32) for x in note))
+    wide_free, wide_locked = (np.broadcast_to(x, (len(index), len(x))) for x in (free, locked))
+    chosen = Note(*(x[index] for x in note))
+    targets = inverter.prepare(audio[index], chosen, wide_free, wide_locked, window[index])
+    each = [Note(*(x[i] for x in note)) for i in range(count)]
+    starts = np.stack([_starts(inverter, method, audio[i], each[i], bank, keys[i]) for i in range(count)])
+    spent = inverter.library.renders - before
+    return Prepared(targets, starts[index], keys[index], note, free, locked, spent)
+
+
+def _starts(
+    inverter: Inverter, method: Method, audio: np.ndarray, note: Note, bank: np.ndarray, key: jax.Array
+) -> np.ndarray:
+    if method.name == ROUNDS:
+        return inverter.starts(audio, note, bank, inverter.config.candidates)
+    points, _ = make_starts(
+        method.start,
+        audio,
+        note,
+        instrument=inverter.problem.instrument,
+        count=method.starts,
+        key=jax.random.split(key, 3)[0],
+        library=inverter.library,
+        bank=bank if len(bank) else None,
+    )
+    return points
+
+
+def search_group(
+    inverter: Inverter, method: Method, group: Prepared, *, budget: int, progress: Progress | None = None
+) -> Inversion:
+    """Search for the targets of a group and judge what was found with fresh noise keys.
+
+    A `KeyboardInterrupt` ends the search and the best so far is judged; before there is any, it is passed on.
+
+    Raises:
+        ValueError: the budget does not pay for the starts.
+    """
+    search = _rounds if method.name == ROUNDS else _solver
+    found = search(inverter, method, group, budget, progress)
+    count = len(group.note.midi)
+    per_target = ("u", "loss", "relaxed_loss", "yardstick", "audio", "members", "member_loss", "curve")
+    cut = {name: getattr(found, name)[:count] for name in per_target}
+    return found._replace(**cut, terms={name: x[:count] for name, x in found.terms.items()})
+
+
+def _rounds(
+    inverter: Inverter, method: Method, group: Prepared, budget: int, progress: Progress | None
+) -> Inversion:
+    del method
+    config = inverter.config
+    final, curve, relaxed = inverter.run(
+        group.targets, group.starts, group.keys, budget=budget, progress=progress
+    )
+    rounds = curve.shape[1] // (1 + config.steps)
+    # An interrupted search has fewer rounds than it was to have, and perhaps none with knobs snapped.
+    snapped_from = min(config.snapped_from(config.rounds(budget)), rounds)
+    per_round = [config.candidates + config.members] + [config.members * GRADIENT_COST] * config.steps
+    return _inversion(inverter, group, final)._replace(
+        relaxed_loss=relaxed,
+        curve=curve,
+        curve_renders=np.cumsum(np.tile(per_round, rounds)),
+        curve_snapped=np.repeat(np.arange(rounds) >= snapped_from, 1 + config.steps),
+        renders=rounds * (config.candidates + config.members) + config.judgement,
+        gradients=rounds * config.steps * config.members,
+        interrupted=inverter.interrupted,
+    )
+
+
+def _solver(
+    inverter: Inverter, method: Method, group: Prepared, budget: int, progress: Progress | None
+) -> Inversion:
+    check_budget(budget, group.starts.shape[1])
+    _, keys, judge = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)(group.keys)
+    found = solve(
+        inverter.problem,
+        _made(method.name),
+        group.targets,
+        group.starts,
+        keys,
+        budget=budget,
+        progress=progress,
+    )
+    archive = Members(jnp.asarray(found.archive.u), jnp.asarray(found.archive.loss))
+    return _inversion(inverter, group, inverter._finish(archive, group.targets, judge))._replace(
+        relaxed_loss=found.curve_loss[:, -1],
+        curve=found.curve_loss,
+        curve_renders=found.curve_renders,
+        curve_snapped=np.ones(len(found.curve_renders), bool),
+        renders=found.renders,
+        gradients=found.gradients,
+        judge_renders=(archive.u.shape[1] + 1) * FINAL_KEYS,
+        interrupted=found.interrupted,
+    )
+
+
+@cache
+def _made(name: str) -> Solver:
+    return make_solver(name)
+
+
+def _inversion(inverter: Inverter, group: Prepared, final) -> Inversion:
+    """What both kinds of search say in the same way; curves and counts are still missing."""
+    final, none = jax.tree.map(np.asarray, final), np.zeros(0)
+    return Inversion(
+        u=final.members.u[:, 0],
+        loss=final.members.loss[:, 0],
+        relaxed_loss=none,
+        yardstick=final.yardstick,
+        terms=final.terms,
+        audio=final.audio,
+        members=final.members.u,
+        member_loss=final.members.loss,
+        curve=none,
+        curve_renders=none,
+        curve_snapped=none,
+        renders=0,
+        gradients=0,
+        library_renders=group.library_renders,
+        midi=group.note.midi,
+        gate_s=group.note.gate_s,
+        free=group.free,
+        names=tuple(spec.name for spec in inverter.problem.instrument.table),
+    )
+
+
+def joined(parts: list[Inversion]) -> Inversion:
+    """Several groups as one; counts are those of the longest search."""
+    longest = max(parts, key=lambda part: part.curve.shape[1])
+    points = longest.curve.shape[1]
+
+    def rows(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    # Where a later group was interrupted its curve is short: nothing got better in what it did not do.
+    curves = [np.pad(p.curve, ((0, 0), (0, points - p.curve.shape[1])), mode="edge") for p in parts]
+    names = ("u", "loss", "relaxed_loss", "yardstick", "audio", "members", "member_loss", "midi", "gate_s")
+    return longest._replace(
+        **{name: rows(name) for name in names},
+        terms={name: np.concatenate([part.terms[name] for part in parts]) for name in longest.terms},
+        curve=np.concatenate(curves),
+        library_renders=sum(part.library_renders for part in parts),
+        interrupted=any(part.interrupted for part in parts),
+    )
+
+
+def references(inverter: Inverter, group: Prepared, keys: jax.Array, *, count: int) -> list[RandomReference]:
+    """The best of `count` random presets for every target; `keys` is one a target, without the filling.
+
+    For each the same as `Inverter.reference`, but all targets of the group side by side.
+    """
+    wanted, size = len(group.note.midi), len(group.starts)
+    keys = keys[np.minimum(np.arange(size), wanted - 1)]
+    draw, noise, judge = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)(keys)
+    chunk, d = inverter.config.candidates, len(group.free)
+    best, where = np.full(size, np.inf), np.zeros((size, d), np.float32)
+    for i in range(-(-count // chunk)):
+        u = _uniform(draw, i, chunk, d)
+        u = np.where(group.free > 0, np.asarray(inverter.problem.snap(u)), group.locked).astype(np.float32)
+        loss = np.asarray(inverter._scores(u, group.targets, noise))[:, : count - i * chunk]
+        better = loss.min(axis=1) < best
+        where[better] = u[better, loss.argmin(axis=1)[better]]
+        best = np.minimum(best, loss.min(axis=1))
+    # Judged like a match: what was chosen by one evaluation is heard again with fresh noise keys.
+    same = np.broadcast_to(where[:, None], (size, inverter.config.members, d))
+    nobody = jnp.zeros(same.shape[:2], jnp.float32)
+    judged = inverter._finish(Members(jnp.asarray(same), nobody), group.targets, judge)
+    judged = jax.tree.map(np.asarray, judged)
+    return [
+        RandomReference(
+            count,
+            float(judged.members.loss[g, 0]),
+            {name: float(values[g]) for name, values in judged.terms.items()},
+            where[g],
+        )
+        for g in range(wanted)
+    ]
+
+
+def _uniform(keys: jax.Array, i: int, count: int, d: int) -> jax.Array:
+    """Uniform positions `[G, count, d]`, the i-th draw of every key."""
+    return jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, i), (count, d)))(keys)
+
+
+def distinct_members(found: Inversion, index: int, count: int) -> list[int]:
+    """Places of up to `count` finalists of a target, best first, no two closer than `DISTINCT`."""
+    chosen: list[int] = []
+    u, loss = found.members[index], found.member_loss[index]
+    for i in np.argsort(loss, kind="stable"):
+        apart = all(np.sqrt(np.mean(np.square(u[i] - u[j]))) >= DISTINCT for j in chosen)
+        if apart and len(chosen) < count:
+            chosen.append(int(i))
+    return chosen

@@ -1,0 +1,90 @@
+"""Out of reach: can this instrument make this sound at all?
+
+The loss of a match is compared with the losses of matches of sounds that the instrument made itself (random
+presets, which are within reach by construction). Worse than nearly all of these means that the sound is
+probably not one of the instrument's, with a false-alarm rate that is known: of sounds within reach, that
+share does at least as badly.
+
+    verdict = judge_reach(result.loss)
+    print(verdict.sentence)
+
+The table is `data/reach.json`, made by `python benchmarks/reach.py` from the rows of the match benchmark: 64
+random presets of serum_lite, 16 kHz, half a second, the note given, the default objective and budget. For
+matches under other conditions (a small budget, other weights, an estimated note) it is a rough guide only.
+Both measures are kept there: `loss` as it is, and `ratio`, the loss over that of the best of 512 random
+presets. The loss is the default: the ratio forgives, because sounds that are out of reach are as far from
+random presets as from the match.
+"""
+
+import json
+from functools import lru_cache
+from importlib.resources import files
+from typing import NamedTuple
+
+import numpy as np
+
+# Up to these false-alarm rates a match is called out of reach, or at the edge.
+OUT, EDGE = 0.05, 0.20
+MEASURES = ("loss", "ratio")
+
+
+class Reach(NamedTuple):
+    """What a match's loss says about the instrument's reach.
+
+    Attributes:
+        percentile: share of the sounds within reach that were matched better, percent.
+        verdict: `within reach`, `at the edge of reach` or `probably out of reach`.
+        sentence: the same for people, with its false-alarm rate.
+        false_alarm: how often a sound within reach does at least as badly, in (0, 1].
+    """
+
+    percentile: float
+    verdict: str
+    sentence: str
+    false_alarm: float
+
+
+def judge_reach(value: float, *, measure: str = "loss", known: np.ndarray | None = None) -> Reach:
+    """Where a match stands among matches of sounds within reach.
+
+    The false-alarm rate is (1 + n_worse) / (1 + n), n_worse counting those at least as bad: the p-value of a
+    rank test, which holds for any distribution of losses and is never 0, because n is finite.
+
+    Args:
+        value: of the match, in the measure's unit; what is not finite is out of reach.
+        measure: `loss`, or `ratio` to the best of 512 random presets.
+        known: values of sounds within reach, `[n]`; the stored table if None.
+
+    Raises:
+        ValueError: no such measure.
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"measure is {measure!r}; allowed are {', '.join(MEASURES)}")
+    table = stored_table()[measure] if known is None else np.asarray(known, float)
+    n = len(table)
+    worse = int(np.sum(table >= value)) if np.isfinite(value) else 0
+    false_alarm = (1 + worse) / (1 + n)
+    percentile = 100.0 * (n - worse) / n
+    verdict = "within reach"
+    if false_alarm <= EDGE:
+        verdict = "probably out of reach" if false_alarm <= OUT else "at the edge of reach"
+    sentence = (
+        f"matched better than {100.0 - percentile:.0f} % of {n} sounds that the instrument made itself: "
+    )
+    if percentile >= 50.0:
+        sentence = f"matched worse than {percentile:.0f} % of {n} sounds that the instrument made itself: "
+    sentence += verdict
+    if verdict != "within reach":
+        sentence += f"; {_in_hundred(false_alarm)} sounds within reach do as badly"
+    return Reach(percentile, verdict, sentence, false_alarm)
+
+
+def _in_hundred(rate: float) -> str:
+    return f"about {max(1, round(100.0 * rate))} in 100"
+
+
+@lru_cache(maxsize=1)
+def stored_table() -> dict[str, np.ndarray]:
+    """Values of sounds within reach by measure, rising, `[n]` each."""
+    text = files("ddsprl.fitting").joinpath("data", "reach.json").read_text(encoding="utf-8")
+    return {name: np.sort(np.asarray(values, float)) for name, values in json.loads(text)["values"].items()}

@@ -1,0 +1,65 @@
+"""Command lines: a dataclass of options filled from arguments, and every mistake in them one line."""
+
+import contextlib
+import dataclasses
+import io
+import re
+from collections.abc import Collection, Sequence
+from typing import Any, TypeVar
+
+import tyro
+
+from ddsprl.io.errors import UserError, did_you_mean
+
+Options = TypeVar("Options")
+
+
+def parse_command_line(
+    kind: type[Options],
+    arguments: Sequence[str],
+    *,
+    program: str,
+    description: str,
+    positional: Collection[str] = (),
+) -> Options:
+    """Options of a command line.
+
+    Args:
+        kind: dataclass whose fields are the options, as `tyro` reads it.
+        arguments: of the command line, without the program.
+        program: how it is called, for the help.
+        description: likewise.
+        positional: fields that have no option.
+
+    Raises:
+        UserError: an unknown option, a missing one, or a value of the wrong kind.
+        SystemExit: help was asked for, and printed.
+    """
+    fields: Any = dataclasses.fields(kind)  # pyright: ignore[reportArgumentType]
+    known = {"--help"}
+    for field in fields:
+        if field.name not in positional:
+            name = field.name.replace("_", "-")
+            known |= {f"--{name}", f"--no-{name}"} if field.type in (bool, "bool") else {f"--{name}"}
+    for argument in arguments:
+        option = argument.partition("=")[0].replace("_", "-")
+        if option.startswith("--") and option not in known:
+            hint = did_you_mean(option, known) or f"; options are {', '.join(sorted(known))}"
+            raise UserError(f"no option {option}{hint}")
+    shown = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(shown):
+            return tyro.cli(kind, args=arguments, prog=program, description=description)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise UserError(_one_line(shown.getvalue())) from None
+
+
+def _one_line(box: str) -> str:
+    """What the parser complains about, without its frame and the helptext under it."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    rows = [row.strip(" ╭╮╰╯│─") for row in plain.splitlines()][1:]  # below the title
+    rows = ["" if set(row) == {"-"} else row for row in rows]
+    paragraphs = "\n".join(rows).strip().split("\n\n")
+    return " ".join(paragraphs[0].split()) or "the options cannot be read; see --help"

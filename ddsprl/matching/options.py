@@ -1,0 +1,148 @@
+"""Options of a match and what is allowed in them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+
+from ddsprl.fitting.driver import FINALISTS
+from ddsprl.fitting.grouped import METHODS, ROUNDS, make_method
+from ddsprl.fitting.starts import STARTS
+from ddsprl.io import UserError, did_you_mean
+from ddsprl.io.cli import parse_command_line
+from synth_jax.params import Table, nearest_hint
+
+PROGRAM = "python -m ddsprl.match"
+DESCRIPTION = (
+    "Turn recordings of single notes into presets. Every target gets a directory of its own under --out, "
+    "which appears only when it is complete; Ctrl-C keeps the best found so far. For several targets a "
+    "manifest is kept there: the same command goes on where it was stopped."
+)
+SAMPLE_RATES = (8_000, 96_000)
+
+
+@dataclass(frozen=True)
+class MatchOptions:
+    """Turn recordings of single notes into presets."""
+
+    targets: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Audio files, or directories of them. What is wrong with a file that is named here is an error; a bad
+    file in a directory is reported and left out."""
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Directory for the results, one sub-directory per target; nothing there is overwritten. An unfinished
+    run over several targets with the same options is continued."""
+    method: str = ROUNDS
+    """How to search: `rounds`, or a solver such as hybrid, adam, cma_es, random."""
+    start: str = "best"
+    """Where a solver begins: best, library, bank, cues, neutral, random. The rounds have their own."""
+    top: int = 1
+    """Distinct presets to write for each target, best first: preset.json, preset_2.json and so on."""
+    seed: int = 0
+    """Of everything random."""
+    budget: int = 9_000
+    """Renders to spend on a target; a gradient counts as 4. Two rounds, about 3,250, are the least of the
+    rounds; a solver needs 64."""
+    lock: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Knob to hold, in physical units, such as --lock filter_cutoff=800; may be given several times."""
+    midi: float | None = None
+    """MIDI note of the targets (fractions allowed); estimated if not given."""
+    gate: float | None = None
+    """Seconds for which the key was held; estimated if not given."""
+    sample_rate: int = 16_000
+    """Rate at which targets are compared, in Hz."""
+    max_seconds: float = 4.0
+    """Longest stretch of a recording that is looked at."""
+    report: bool = True
+    """Draw report.png for each target. An accelerator finds presets faster than pictures are drawn."""
+    quiet: bool = False
+    """No progress display."""
+
+    def record(self) -> dict[str, Any]:
+        """What results depend on, as JSON holds it; no paths."""
+        names = ["method", "start", "top", "seed", "budget", "midi", "gate", "sample_rate", "max_seconds"]
+        return {name: getattr(self, name) for name in names} | {"lock": sorted(self.lock)}
+
+
+def parse_options(arguments: Sequence[str]) -> MatchOptions:
+    """Options of a command line; what cannot be read becomes one line.
+
+    Raises:
+        UserError: an unknown option, a missing one, or a value of the wrong kind.
+        SystemExit: help was asked for, and printed.
+    """
+    return parse_command_line(
+        MatchOptions, arguments, program=PROGRAM, description=DESCRIPTION, positional=("targets",)
+    )
+
+
+def check(options: MatchOptions) -> None:
+    """Refuse what is unknown or outside its range.
+
+    Raises:
+        UserError: naming the option, its value and what is allowed.
+    """
+    if not options.targets:
+        raise UserError("no target: name at least one audio file or directory")
+    _check_method(options)
+    low, high = SAMPLE_RATES
+    if not low <= options.sample_rate <= high:
+        raise UserError(f"--sample-rate is {options.sample_rate}, allowed are {low} to {high} Hz")
+    if not 0 <= options.seed < 2**32:
+        raise UserError(f"--seed is {options.seed}, allowed are 0 to {2**32 - 1}")
+    if options.midi is not None and not 0.0 <= options.midi <= 127.0:
+        raise UserError(f"--midi is {options.midi:g}, allowed are 0 to 127")
+    if options.gate is not None and not 0.0 < options.gate <= 10.0:
+        raise UserError(f"--gate is {options.gate:g}, allowed are seconds over 0, up to 10")
+    if not 0.25 <= options.max_seconds <= 10.0:
+        raise UserError(f"--max-seconds is {options.max_seconds:g}, allowed are 0.25 to 10")
+
+
+def _check_method(options: MatchOptions) -> None:
+    # `given` is for scripts, which have positions to give.
+    starts = [name for name in STARTS if name != "given"]
+    for option, value, allowed in (("method", options.method, METHODS), ("start", options.start, starts)):
+        if value not in allowed:
+            hint = did_you_mean(value, allowed)
+            raise UserError(f"--{option} is {value!r}{hint}; allowed are {', '.join(allowed)}")
+    try:
+        method = make_method(options.method, options.start)
+    except ValueError as error:
+        raise UserError(f"--{error}") from None
+    if options.budget < 1:
+        raise UserError(f"--budget is {options.budget}, at least 1 render is needed")
+    if options.method != ROUNDS and options.budget < method.starts:
+        needed = f"{options.method} needs at least {method.starts} renders, to score its starts"
+        raise UserError(f"--budget is {options.budget}, {needed}")
+    if not 1 <= options.top <= FINALISTS:
+        raise UserError(f"--top is {options.top}, allowed are 1 to {FINALISTS}")
+
+
+def parse_locks(locks: Sequence[str], table: Table) -> tuple[np.ndarray, np.ndarray]:
+    """`name=value` strings in physical units to a free mask and locked positions, each `[d]`.
+
+    Raises:
+        UserError: unknown knob, not a number, or outside the knob's range.
+    """
+    names = [spec.name for spec in table]
+    free, locked = np.ones(len(table), np.float32), np.zeros(len(table), np.float32)
+    for lock in locks:
+        name, equals, text = lock.partition("=")
+        if not equals:
+            raise UserError(f"--lock {lock}: expected name=value, such as filter_cutoff=800")
+        if name not in names:
+            raise UserError(f"--lock {lock}: no knob {name!r}{nearest_hint(name, names)}")
+        spec = table[names.index(name)]
+        try:
+            value = float(text)
+        except ValueError:
+            raise UserError(f"--lock {lock}: {text!r} is not a number") from None
+        if not spec.low <= value <= spec.high:
+            allowed = f"{spec.low:g} to {spec.high:g} {spec.unit}".strip()
+            raise UserError(f"--lock {lock}: {name} is {text}, allowed are {allowed}")
+        if spec.integer and value != round(value):
+            raise UserError(f"--lock {lock}: {name} is {text}, only whole numbers are allowed")
+        free[names.index(name)], locked[names.index(name)] = 0.0, spec.to_unit(value)
+    return free, locked

@@ -1,0 +1,54 @@
+"""What is out of reach, by a table that is known."""
+
+import numpy as np
+import pytest
+
+from ddsprl.fitting.reach import EDGE, MEASURES, OUT, judge_reach, stored_table
+
+KNOWN = np.arange(1.0, 100.0)  # 99 values
+
+
+@pytest.mark.parametrize(
+    ("value", "percentile", "false_alarm", "verdict"),
+    [
+        (0.5, 0.0, 1.0, "within reach"),
+        (50.5, 100 * 50 / 99, 0.5, "within reach"),
+        (85.0, 100 * 84 / 99, 0.16, "at the edge of reach"),
+        (97.5, 100 * 97 / 99, 0.03, "probably out of reach"),
+        (1e9, 100.0, 0.01, "probably out of reach"),
+        (np.nan, 100.0, 0.01, "probably out of reach"),
+    ],
+)
+def test_verdicts(value, percentile, false_alarm, verdict):
+    found = judge_reach(value, known=KNOWN)
+    assert found.percentile == pytest.approx(percentile)
+    assert found.false_alarm == pytest.approx(false_alarm)
+    assert found.verdict == verdict
+    assert verdict in found.sentence
+
+
+def test_sentences():
+    said = judge_reach(97.5, known=KNOWN).sentence
+    assert said.startswith(
+        "matched worse than 98 % of 99 sounds that the instrument made itself: probably out"
+    )
+    assert said.endswith("about 3 in 100 sounds within reach do as badly")
+    assert judge_reach(0.5, known=KNOWN).sentence.startswith("matched better than 100 % of 99")
+
+
+def test_false_alarms_are_as_often_as_said():
+    rng = np.random.default_rng(0)
+    rates = np.array([judge_reach(x[0], known=x[1:]).false_alarm for x in rng.normal(size=(4000, 60))])
+    for level in (OUT, EDGE):
+        assert (rates <= level).mean() == pytest.approx(np.floor(level * 60) / 60, abs=0.012)
+
+
+def test_the_stored_table():
+    table = stored_table()
+    assert set(table) == set(MEASURES)
+    assert all((np.diff(values) >= 0).all() and len(values) >= 64 for values in table.values())
+    assert judge_reach(float(np.median(table["loss"]))).verdict == "within reach"
+    assert judge_reach(8.0).verdict == "probably out of reach"
+    assert judge_reach(0.1, measure="ratio").verdict == "within reach"
+    with pytest.raises(ValueError, match="measure is 'yardstick'"):
+        judge_reach(1.0, measure="yardstick")
