@@ -103,17 +103,26 @@ def begun_targets(log: Path, since: int) -> set[str]:
 
 
 def kill_and_continue(
-    folder: Path, place: Path, options: argparse.Namespace, cache: Path, seconds: float
+    folder: Path, place: Path, options: argparse.Namespace, cache: Path, startup_s: float, steady_s: float
 ) -> dict[str, Any]:
-    """Kill a run again and again at random moments, then let it end."""
+    """Kill a run again and again at random moments, then let it end.
+
+    Args:
+        folder: of the targets.
+        place: for the results.
+        options: of the benchmark.
+        cache: of the library.
+        startup_s: what a process takes until its first result.
+        steady_s: what all other results take.
+    """
     out, log = place / "killed", place / "killed.err"
     rng = np.random.default_rng(options.seed)
     rows: list[dict[str, Any]] = []
     for _ in range(options.kills):
         before, since = stamps(out), log.stat().st_size if log.exists() else 0
         process, begun = start(folder, out, options, cache), time.perf_counter()
-        # Twice the even share on average over the kills would end the run early.
-        until = options.startup + rng.uniform(0.0, 1.8) * seconds / (options.kills + 1)
+        # Some before the first result, most after it, and so that the last kill still finds work.
+        until = rng.uniform(0.7 * startup_s, startup_s + 1.8 * steady_s / (options.kills + 1))
         while process.poll() is None and time.perf_counter() - begun < until:
             time.sleep(0.005)
         ended = process.poll() is not None
@@ -142,12 +151,12 @@ def run(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     write_targets(folder, options)
     cold = finish(folder, place / "cold", options, cache)
     warm = finish(folder, place / "warm", options, cache)
-    options.startup = max(0.0, warm["process_s"] - warm["seconds"])
+    steady_s = warm["after_first_groups"]["seconds"]
     found: dict[str, Any] = {"cold_library": cold, "filled_library": warm}
     whole = results(place / "warm")
     found["repeats_exactly"] = results(place / "cold") == whole
     if options.kills:
-        killed = kill_and_continue(folder, place, options, cache, warm["seconds"])
+        killed = kill_and_continue(folder, place, options, cache, warm["process_s"] - steady_s, steady_s)
         rows, again = killed["kills"], results(place / "killed")
         found["killed"] = killed | {
             "equal_to_undisturbed": again == whole,

@@ -37,7 +37,7 @@ class MatchOptions:
     method: str = ROUNDS
     """How to search: `rounds`, or a solver such as hybrid, adam, cma_es, random."""
     start: str = "best"
-    """Where a solver begins: best, library, bank, cues, neutral, random. The rounds have their own."""
+    """Where a solver begins: best, guess, library, bank, cues, neutral, random. The rounds have their own."""
     top: int = 1
     """Distinct presets to write for each target, best first: preset.json, preset_2.json and so on."""
     seed: int = 0

@@ -182,3 +182,8 @@ def test_keys_depend_on_seed_and_name_only():
     np.testing.assert_array_equal(data(0, "a"), data(0, "a"))
     assert (data(0, "a") != data(0, "b")).any()
     assert (data(0, "a") != data(1, "a")).any()
+
+
+def test_switches_can_be_put_off():
+    assert parse_options(["a.wav", "--out", "o"]).report
+    assert not parse_options(["a.wav", "--out", "o", "--no-report"]).report

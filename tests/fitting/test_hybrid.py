@@ -1,0 +1,180 @@
+"""The hybrid law step by step, with losses and gradients handed to it; its ablations on a quadratic."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import laws
+from ddsprl.fitting.hybrid import Hybrid, HybridState
+from ddsprl.fitting.monitor import WINDOW
+from ddsprl.fitting.reparam import to_bounded
+from ddsprl.fitting.schedule import ScheduleConfig
+from ddsprl.fitting.solver import Answer, Space, Start
+
+D, KEY = 3, jax.random.key(5)
+SPACE = Space(jnp.asarray([1.0, 1.0, 0.0]), jnp.asarray([0.0, 0.0, 0.25]), jnp.zeros(D))
+START = Start(jnp.asarray([[0.5, 0.5, 0.25], [0.2, 0.8, 0.25]]), jnp.asarray([1.0, 2.0]))
+CALM = ScheduleConfig(dither=0.0)
+LAW = Hybrid(replicas=2, probes=0, exchange_every=0, schedule=CALM)
+STILL = [[0.0] * D] * 2
+# Constant steps, momentum and dither.
+LANGEVIN = ScheduleConfig(
+    adaptive=False, first_rate=0.1, last_rate=0.1, momentum=0.0, momentum_span=0.0, dither=0.05
+)
+
+
+def begin(solver: Hybrid) -> HybridState:
+    return solver.init(KEY, START, SPACE)
+
+
+def turn(solver: Hybrid, state: HybridState, loss, slope=STILL, score=(), i: int = 0) -> HybridState:
+    """One iteration with given answers."""
+    ask, tell = jax.random.split(jax.random.fold_in(KEY, i))
+    query, state = solver.ask(ask, state, jnp.float32(0.0))
+    told = Answer(*(jnp.asarray(x, jnp.float32) for x in (score, loss, slope)))
+    return solver.tell(tell, state, query, told)
+
+
+def places(state: HybridState) -> np.ndarray:
+    return np.asarray(to_bounded(state.z))
+
+
+def test_replicas_begin_at_the_starts_and_go_downhill():
+    state = begin(LAW)
+    np.testing.assert_allclose(places(state), START.u, atol=1e-5)
+    after = turn(LAW, state, [1.0, 2.0], [[1.0, -1.0, 0.0], [0.0, 0.0, 0.0]])
+    moved = places(after) - np.asarray(START.u)
+    assert moved[0, 0] < -0.01
+    assert moved[0, 1] > 0.01
+    np.testing.assert_allclose(moved[1], 0.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("what", ["loss", "slope", "bad loss"])
+def test_a_replica_that_is_not_finite_is_put_back_and_counted(what):
+    downhill = [[1.0, -1.0, 0.0], [1.0, 1.0, 0.0]]
+    state = turn(LAW, begin(LAW), [0.9, 1.9], downhill)
+    state = turn(LAW, state, [0.8, 1.8], downhill, i=1)
+    best = np.asarray(state.best.u)
+    loss, slope = [0.7, 1.7], [row[:] for row in downhill]
+    if what == "slope":
+        slope[1][0] = np.inf
+    else:
+        loss[1] = np.nan if what == "loss" else 1e6
+    state = turn(LAW, state, loss, slope, i=2)
+    assert state.restored == 1
+    np.testing.assert_allclose(places(state)[1], best[1], atol=1e-5)
+    np.testing.assert_array_equal(state.best.u[1], best[1])
+    assert np.abs(places(state)[0] - best[0]).max() > 0.01
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
+
+
+@pytest.mark.parametrize("watch", [True, False])
+def test_a_diverging_replica_backs_off_to_its_best(watch):
+    solver = replace(LAW, watch=watch)
+    state, uphill = begin(solver), [[-0.1, 0.1, 0.0], [0.0, 0.0, 0.0]]
+    best, step = None, state.gains.step[0]
+    for i in range(WINDOW // 2):
+        best = np.asarray(state.best.u[0])
+        step = state.gains.step[0]
+        state = turn(solver, state, [1.0 + 0.5 * i + 0.01 * (-1) ** i, 2.0], uphill, i=i)
+    assert state.backed_off == int(watch)
+    if watch:
+        # Put back before the step that this iteration still makes, of half the size and without momentum.
+        first = LAW.schedule.first_rate
+        assert np.abs(places(state)[0] - best).max() < 0.25 * first
+        assert state.gains.step[0] < 0.6 * step
+        assert state.monitor.count[0] == 0
+    else:
+        assert np.abs(places(state)[0] - best).max() > 0.1
+    assert state.monitor.count[1] == WINDOW // 2
+
+
+def test_a_loss_that_only_equals_the_best_is_no_progress():
+    state = begin(LAW)
+    for i in range(8):
+        state = turn(LAW, state, [1.0, 2.0 - 0.1 * (i + 1)], i=i)
+    assert state.gains.plateau.tolist() == [8, 0]
+    assert state.gains.heat[0] > state.gains.heat[1]
+
+
+def test_no_step_is_longer_than_the_slew_nor_a_gradient_than_its_clip():
+    wild = replace(LAW, schedule=ScheduleConfig(dither=0.0, first_rate=50.0))
+    after = turn(wild, begin(wild), [1.0, 2.0], [[1e8, -1e8, 0.0], [1e-3, 0.0, 0.0]])
+    moved = np.abs(places(after) - np.asarray(START.u))
+    np.testing.assert_allclose(moved.max(), wild.slew, atol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(after.last_slope[0]), wild.clip_norm, rtol=1e-4)
+
+
+def test_locked_knobs_never_move():
+    solver = Hybrid(schedule=ScheduleConfig(dither=0.3, dither_floor=1.0))
+    found = laws.solved(solver, targets=laws.bowls(locked={0: 0.0, 2: 0.625}), budget=600)
+    np.testing.assert_array_equal(found.archive.u[0, :, 0], 0.0)
+    np.testing.assert_array_equal(found.archive.u[0, :, 2], np.float32(0.625))
+    hot = replace(LAW, schedule=ScheduleConfig(dither=0.3, dither_floor=1.0))
+    state = begin(hot)
+    for i in range(5):
+        state = turn(hot, state, [1.0, 2.0], i=i)
+    np.testing.assert_allclose(places(state)[:, 2], 0.25, atol=1e-5)
+    assert np.abs(places(state)[1, :2] - START.u[1, :2]).max() > 0.05
+
+
+def test_the_coldest_replica_is_not_thrown_and_the_others_are():
+    hot = replace(LAW, schedule=LANGEVIN)
+    state = turn(hot, begin(hot), [1.0, 2.0])
+    np.testing.assert_allclose(places(state)[0], START.u[0], atol=1e-5)
+    assert np.abs(places(state)[1] - START.u[1]).max() > 1e-3
+
+
+def test_langevin_is_a_setting():
+    """Without gradient a lone replica is a random walk with steps of the stated size; with one it drifts."""
+    walker = Hybrid(
+        replicas=1, probes=0, exchange_every=0, shape="identity", watch=False, schedule=LANGEVIN
+    )
+    one = jax.jit(lambda state, i: turn(walker, state, [1.0], [[0.0] * D], i=i))
+    state, steps = begin(walker), []
+    for i in range(200):
+        before = places(state)[0]
+        state = one(state, i)
+        inside = (before > 0.2) & (before < 0.8) & (np.asarray(SPACE.free) > 0)
+        steps.extend((places(state)[0] - before)[inside])
+        np.testing.assert_allclose(walker.trace(state)["sigma"], LANGEVIN.dither)
+    assert len(steps) > 100
+    np.testing.assert_allclose(np.std(steps), LANGEVIN.dither, rtol=0.2)
+
+
+def test_at_an_exchange_the_best_of_replicas_and_probes_take_the_slots():
+    solver = Hybrid(replicas=2, probes=4, exchange_every=2, schedule=CALM)
+    state = begin(solver)
+    query, _ = solver.ask(jax.random.split(jax.random.fold_in(KEY, 0))[0], state, jnp.float32(0.0))
+    state = turn(solver, state, [1.0, 2.0], score=[5.0, 0.5, 6.0, 7.0])
+    np.testing.assert_allclose(places(state), START.u, atol=1e-5)
+    state = turn(solver, state, [1.0, 2.0], score=[5.0, 5.0, 6.0, np.nan], i=1)
+    np.testing.assert_allclose(places(state)[0], np.clip(query.score[1], 2e-3, 1 - 2e-3), atol=1e-5)
+    np.testing.assert_allclose(places(state)[1], START.u[0], atol=1e-5)
+    np.testing.assert_allclose(state.best.loss, [0.5, 1.0])
+    assert (np.asarray(state.probes.loss) > 1e5).all()
+
+
+ABLATIONS = {
+    "no dither": Hybrid(schedule=CALM),
+    "no exchange": Hybrid(exchange_every=0),
+    "no schedule": Hybrid(schedule=ScheduleConfig(adaptive=False)),
+    "no probes": Hybrid(probes=0),
+    "no monitor": Hybrid(watch=False),
+    "no crossing": Hybrid(cross_starts=False),
+    "descent": LAW,
+    "langevin": Hybrid(replicas=2, probes=0, exchange_every=0, schedule=LANGEVIN),
+}
+
+
+@pytest.mark.parametrize("name", list(ABLATIONS))
+def test_every_ablation_runs_and_descends(name):
+    found = laws.solved(ABLATIONS[name], budget=1001)
+    assert found.charged == 1001
+    assert found.loss[0] < 0.1 * found.curve_loss[0, 0]
+    assert all(np.isfinite(curve).all() for curve in found.traces.values())
+    if ABLATIONS[name].schedule.dither == 0.0:
+        assert (found.traces["sigma"] == 0.0).all()
