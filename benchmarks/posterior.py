@@ -3,13 +3,17 @@
 Each target is a seeded random preset at a random note. Chains begin where a solver arrives from random
 presets (never at the true preset), and climb a ladder of temperatures. T is chosen on the first targets, so
 that their intervals hold the truth in 90 % of the knobs that count (those whose interval is under half the
-prior's); the others are reported at that T. Nothing is said of a knob that does not count.
+prior's); the others are reported at that T. Beside it stands the cross-fitted figure: each of all targets at
+the T that the rest of them choose. Nothing is said of a knob that does not count.
 
     python benchmarks/posterior.py
     python benchmarks/posterior.py --quick
+    python benchmarks/posterior.py --samples kept.npz            # keeps all samples
+    python benchmarks/posterior.py --samples kept.npz --again    # reports them again
 """
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,7 @@ import jax
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 import _common
 from _targets import DURATION_S, RATE, random_targets
@@ -111,6 +116,14 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def cross_fitted(rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
+    """All targets, each at the temperature that the others chose."""
+    chosen, counts = np.unique([float(row["temperature"]) for row in rows], return_counts=True)
+    plain = [{name: value for name, value in row.items() if name != "temperature"} for row in rows]
+    times = {str(t): int(n) for t, n in zip(chosen, counts, strict=True)}
+    return {"chosen": times, "summary": summary(plain), "knobs": by_knob(plain, names)}
+
+
 def by_knob(rows: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
     """What becomes of each knob."""
     whole = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
@@ -127,26 +140,33 @@ def by_knob(rows: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]
     ]
 
 
-def draw(path: Path, grid: list[dict[str, Any]], chosen: dict[str, Any]) -> None:
-    """Coverage against T, and ranks at the chosen one."""
-    figure = Figure(figsize=(11, 3.6), dpi=100)
+def draw(path: Path, grid: list[dict[str, Any]], held_out: dict[str, Any], crossed: dict[str, Any]) -> None:
+    """Coverage against T, and ranks of the truth at the chosen ones."""
+    figure = Figure(figsize=(14, 3.6), dpi=100)
     canvas = FigureCanvasAgg(figure)
-    first, *others = figure.subplots(1, 3)
+    first, *others = figure.subplots(1, 4)
     for part, colour in (("fit", "#a9b1bb"), ("reported", "#2f6690")):
         rows = [row for row in grid if row["part"] == part]
         x, y = ([row[k] for row in rows] for k in ("T", "coverage"))
         first.plot(x, y, "o-", color=colour, label=part)
     first.axhline(LEVEL, color="#1d2430", linewidth=0.8)
-    first.set(title="coverage of counted knobs", xlabel="T", xscale="log", ylim=(0, 1))
+    first.set(title="coverage of counted knobs", xlabel="T", xscale="log", ylim=(0, 1.03))
+    ticks = sorted({row["T"] for row in grid})
+    first.set_xticks(ticks, labels=[f"{t:g}" for t in ticks])
+    first.xaxis.set_minor_locator(NullLocator())
     first.legend(frameon=False)
-    for axes, key in zip(others, ("rank_histogram", "rank_histogram_counted"), strict=True):
-        heights = np.array(chosen[key])
+    panels = (
+        ("held out, all knobs", held_out["rank_histogram"]),
+        ("held out, counted knobs", held_out["rank_histogram_counted"]),
+        ("cross-fitted, counted knobs", crossed["rank_histogram_counted"]),
+    )
+    for axes, (name, heights) in zip(others, panels, strict=True):
+        heights = np.array(heights)
         expected = heights.sum() / 10
         axes.bar(np.arange(10) / 10 + 0.05, heights, 0.09, color="#2f6690")
         spread = 1.96 * np.sqrt(0.9 * expected)
         axes.axhspan(expected - spread, expected + spread, color="#fde3c8", zorder=0)
-        name = "all knobs" if key == "rank_histogram" else "counted knobs"
-        axes.set(title=f"rank of the truth, {name}", xlabel="share of samples below", xlim=(0, 1))
+        axes.set(title=f"ranks, {name}", xlabel="share of samples below", xlim=(0, 1))
     figure.tight_layout()
     canvas.print_figure(path, format="png")
 
@@ -164,6 +184,9 @@ def main() -> None:
     parser.add_argument("--cycles", type=int, default=40)
     parser.add_argument("--seed", type=int, default=77)
     parser.add_argument("--samples", type=Path, help="file (.npz) to keep all samples in")
+    parser.add_argument(
+        "--again", action="store_true", help="report the samples of an earlier run, kept there"
+    )
     options = parser.parse_args()
     if options.quick:
         options.fit, options.targets, options.budget = 1, 2, 300
@@ -173,6 +196,11 @@ def main() -> None:
     table = problem.instrument.table
     names, choices = [spec.name for spec in table], np.array([spec.choices for spec in table])
     prior = UniformPrior().widths(choices, LEVEL)
+    if options.again:
+        kept = np.load(options.samples)
+        runs = json.loads(str(kept["runs"]))
+        report(options, names, choices, prior, list(kept["truths"]), list(kept["ladders"]), runs)
+        return
     truths, targets = random_targets(problem, options.fit + options.targets, options.seed)
     ladders, runs = [], []
     for i, truth in enumerate(truths):
@@ -193,8 +221,8 @@ def main() -> None:
             flush=True,
         )
     if options.samples is not None:
-        np.savez_compressed(options.samples, truths=truths, ladders=np.stack(ladders))
-        options.samples = options.samples.name
+        kept = {"truths": truths, "ladders": np.stack(ladders), "runs": np.array(json.dumps(runs))}
+        np.savez_compressed(options.samples, **kept)
     report(options, names, choices, prior, truths, ladders, runs)
 
 
@@ -206,13 +234,17 @@ def problem_loss(problem: Problem):
 def report(options, names, choices, prior, truths, ladders, runs) -> None:
     """Choose T on the first targets, judge the others, print, draw and write."""
     fit = options.fit
-    chosen = calibrate_temperature(
-        ladders[:fit],
-        truths[:fit],
-        temperatures=options.temperatures,
-        choices=choices,
-        prior_width=prior,
-    )
+    temperatures = list(options.temperatures)
+
+    def choose(places: list[int]):
+        some = ([ladders[i] for i in places], [truths[i] for i in places])
+        return calibrate_temperature(*some, temperatures=temperatures, choices=choices, prior_width=prior)
+
+    chosen, crossed = choose(list(range(fit))), []
+    for i in range(len(truths)):
+        temperature = choose([j for j in range(len(truths)) if j != i]).temperature
+        ladder = ladders[i][temperatures.index(temperature)]
+        crossed.append(judged(ladder, truths[i], choices, prior) | {"temperature": np.array(temperature)})
     grid, tables = [], {}
     for r, temperature in enumerate(options.temperatures):
         rows = [judged(x[r], u, choices, prior) for x, u in zip(ladders, truths, strict=True)]
@@ -224,11 +256,13 @@ def report(options, names, choices, prior, truths, ladders, runs) -> None:
                 tables = {"summary": done, "knobs": by_knob(some, names)}
     _common.print_table("Coverage of counted knobs", grid)
     _common.print_table(f"Reported at T = {chosen.temperature}", tables["knobs"])
-    print(tables["summary"])
-    result = {"temperature": chosen.temperature, "grid": grid, **tables, "runs": runs}
+    cross = cross_fitted(crossed, names)
+    print(tables["summary"], cross["summary"], sep="\n")
+    result = {"temperature": chosen.temperature, "grid": grid, **tables, "cross_fitted": cross, "runs": runs}
+    options.samples = None if options.samples is None else options.samples.name
     _common.save("posterior", options, result)
     if not options.quick:
-        draw(PICTURE, grid, tables["summary"])
+        draw(PICTURE, grid, tables["summary"], cross["summary"])
 
 
 if __name__ == "__main__":

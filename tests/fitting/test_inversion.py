@@ -131,15 +131,19 @@ def test_the_numbers_agree_with_each_other(tiny, found, targets):
         target = tiny.target(targets[i], note)
         losses = [float(tiny.scores(found.u[i][None], target, jax.random.key(k))[0]) for k in range(4)]
         assert np.mean(losses) == pytest.approx(found.loss[i], rel=0.05)
-        sound = tiny.sound(found.u[i], note, seed=1)
-        assert np.std(sound - found.audio[i]) < 0.2 * np.std(sound)
+        one, other = (tiny.sound(found.u[i], note, seed=seed) for seed in (1, 2))
+        # Two renders differ by their noise, which a preset may have much of.
+        noise = np.std(one - other)
+        assert np.std(one - found.audio[i]) < 1.3 * noise + 0.02 * np.std(one)
+        assert noise < np.std(one)
 
 
 def test_curves_fall_within_a_stage(found):
     relaxed = found.curve[:, ~found.curve_snapped]
-    assert (np.diff(relaxed) <= 0).all()
+    # Up to rounding: a preset that is kept is heard again in another batch.
+    assert (np.diff(relaxed) <= 1e-4).all()
     assert (np.diff(found.curve[:, found.curve_snapped]) <= 1e-4).all()
-    np.testing.assert_array_equal(found.relaxed_loss, relaxed.min(axis=1))
+    np.testing.assert_allclose(found.relaxed_loss, relaxed.min(axis=1), rtol=1e-5)
     assert found.curve_snapped[-1]
     assert not found.curve_snapped[0]
     assert (np.diff(found.curve_renders) > 0).all()
