@@ -244,12 +244,13 @@ def _runs(execution: Execution, cells: Cells, settings: Settings) -> list[dict[s
 def _method(execution: Execution, cells: Cells, method: Any) -> dict[str, Any]:
     lengths = dict.fromkeys(group.n for group in execution.groups)
     costs = [cells.read(f"cost-{method.label}-n{n}") for n in lengths]
+    solver = make_solver(method.solver, **method.solver_settings())
     gradient = [{"samples": cost["samples"], **cost["gradient"]} for cost in costs if cost["gradient"]]
     return {
         "solver": method.solver,
         "start": method.start,
         "count": method.count,
-        "settings": {**settings_of(method.solver), **method.settings},
+        "settings": {name: getattr(solver, name) for name in settings_of(method.solver)},
         "compile_s": sum(cost["compile_s"] for cost in costs),
         "gradient_cost": gradient,
     }

@@ -1,6 +1,7 @@
 """Directories of results: checked before the work, filled out of sight, and in place only when complete."""
 
 import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -137,6 +138,8 @@ def _version(name: str) -> str:
 
 def _plain(obj: Any, where: str) -> Any:
     """Returns `obj` in plain Python types, or raises with the place of what cannot be written."""
+    if dataclasses.is_dataclass(obj) and not isinstance(obj, type):
+        obj = dataclasses.asdict(obj)
     if isinstance(obj, dict):
         prefix = f"{where}." if where else ""
         return {str(key): _plain(value, f"{prefix}{key}") for key, value in obj.items()}
