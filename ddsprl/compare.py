@@ -9,10 +9,10 @@ import os
 import sys
 from collections.abc import Sequence
 
+from ddsprl.allocator import keep_freed_memory
 from ddsprl.comparison.markdown import markdown
 from ddsprl.comparison.options import CompareOptions, parse_options, settle
 from ddsprl.comparison.run import check_methods, compare
-from ddsprl.allocator import keep_freed_memory
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.fitting.registry import SOLVERS
 from ddsprl.fitting.starts import STARTS

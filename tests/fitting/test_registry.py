@@ -2,12 +2,14 @@
 
 import pytest
 
+from ddsprl.fitting.hybrid import Hybrid
 from ddsprl.fitting.registry import make_solver
 
 
 def test_a_group_of_settings_replaces_only_what_it_names():
     solver = make_solver("hybrid", schedule={"dither": 0.0}, replicas=3)
-    plain = make_solver("hybrid")
+    plain = Hybrid()
+    assert isinstance(solver, Hybrid)
     assert solver.replicas == 3
     assert solver.schedule.dither == 0.0
     assert solver.schedule.first_rate == plain.schedule.first_rate
