@@ -32,11 +32,13 @@ def jumps(
     others: jax.Array,
     free: jax.Array,
     often: jax.Array | None = None,
+    *,
+    borrow: float = BORROW_CHANCE,
 ) -> jax.Array:
     """One changed copy of every parent.
 
-    A copy gets one to three knobs redrawn (uniform, or a stop), or some knobs moved by a normal step, or the
-    knobs of one block taken over from another candidate.
+    A copy gets one to four knobs redrawn (uniform, a stop, or another candidate's value), or some knobs moved
+    by a normal step, or the knobs of one block taken over from another candidate.
 
     Args:
         key: PRNG key.
@@ -44,6 +46,7 @@ def jumps(
         others: candidates to cross with, `[k, d]`.
         free: 1 for knobs that may move, `[d]`.
         often: how often each knob is chosen beside the others, `[d]`; all alike by default.
+        borrow: chance that a redrawn knob takes the value that another candidate has there.
 
     Returns:
         `[m, d]`, relaxed (not snapped).
@@ -55,7 +58,7 @@ def jumps(
     kind_of_fresh = jax.random.uniform(keys[2], (m, d))
     fresh = jnp.where(kind_of_fresh < STOP_CHANCE, stop, uniform)
     borrowed = others[jax.random.randint(keys[10], (m, d), 0, others.shape[0]), jnp.arange(d)]
-    fresh = jnp.where(kind_of_fresh > 1.0 - BORROW_CHANCE, borrowed, fresh)
+    fresh = jnp.where(kind_of_fresh > 1.0 - borrow, borrowed, fresh)
     log_size = jax.random.uniform(keys[3], (m, 1), minval=np.log(SMALLEST_STEP), maxval=np.log(LARGEST_STEP))
     step = parents + jnp.exp(log_size) * jax.random.normal(keys[4], (m, d))
     mate = others[jax.random.randint(keys[5], (m,), 0, others.shape[0])]

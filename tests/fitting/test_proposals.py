@@ -17,9 +17,9 @@ PARENT, OTHER = np.float32(0.37), np.float32(0.61)
 make_children = jax.jit(jumps)
 
 
-def children(free: np.ndarray, key=KEY) -> np.ndarray:
-    others = jnp.full((8, D), OTHER)
-    return np.asarray(make_children(key, jnp.full((M, D), PARENT), others, jnp.asarray(free, jnp.float32)))
+def children(free: np.ndarray, key=KEY, borrow: float = 0.0) -> np.ndarray:
+    others, free = jnp.full((8, D), OTHER), jnp.asarray(free, jnp.float32)
+    return np.asarray(make_children(key, jnp.full((M, D), PARENT), others, free, borrow=borrow))
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +76,24 @@ def test_a_cross_takes_over_neighbours(of_all):
     taken = crossed == OTHER
     borders = (taken != np.roll(taken, 1, axis=1)).sum(axis=1)
     assert (borders == 2).all()
+
+
+def test_redrawn_knobs_may_be_borrowed_from_others(of_all):
+    found = children(np.ones(D), borrow=0.5)
+    one_borrowed = ((found == OTHER).sum(axis=1) == 1) & ((found != PARENT).sum(axis=1) == 1)
+    # A cross of a single knob looks the same, and is rarer.
+    alone = ((of_all == OTHER).sum(axis=1) == 1).mean()
+    assert one_borrowed.mean() > alone + 0.05
+
+
+@pytest.mark.parametrize("often", [1.0, 8.0])
+def test_a_knob_may_be_chosen_more_often(often):
+    weights = jnp.ones(D).at[3].set(often)
+    others, parents = jnp.full((8, D), OTHER), jnp.full((M, D), PARENT)
+    found = np.asarray(make_children(KEY, parents, others, jnp.ones(D), weights, borrow=0.0))
+    moved = ((found != PARENT) & (found != OTHER)).mean(axis=0)
+    ratio = moved[3] / np.delete(moved, 3).mean()
+    assert (0.7 < ratio < 1.4) if often == 1.0 else ratio > 3.0
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
