@@ -18,8 +18,8 @@ make_children = jax.jit(jumps)
 
 
 def children(free: np.ndarray, key=KEY, borrow: float = 0.0) -> np.ndarray:
-    others, free = jnp.full((8, D), OTHER), jnp.asarray(free, jnp.float32)
-    return np.asarray(make_children(key, jnp.full((M, D), PARENT), others, free, borrow=borrow))
+    others, movable = jnp.full((8, D), OTHER), jnp.asarray(free, jnp.float32)
+    return np.asarray(make_children(key, jnp.full((M, D), PARENT), others, movable, borrow=borrow))
 
 
 @pytest.fixture(scope="module")
