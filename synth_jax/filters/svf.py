@@ -83,8 +83,8 @@ def _lowpass_forward(x, g, k):
         x_t, g_t = inputs
         return _advance(state, x_t, g_t, k)[0], jnp.stack(state)
 
-    # Only the states are scanned out, as one array: a loop that writes two takes three times as long. The
-    # output follows from the states, at every sample at once.
+    # Only the states are scanned out, as one array: a loop that writes two takes about three times as long
+    # (benchmarks/render_parts.py). The output follows from the states, at every sample at once.
     states = jax.lax.scan(step, _at_rest(x), (x, g))[1]
     s1, s2 = states[:, 0], states[:, 1]
     _, a2, a3 = _coefficients(g, k)

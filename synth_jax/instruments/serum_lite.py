@@ -8,7 +8,8 @@
 
 Kinks (where the gradient is one-sided): morph at 1/3 and 2/3, unison at whole numbers, the cutoff where it
 meets 0.49 of the rate, envelope corners that fall on a sample, samples that meet the soft clip's knee, and
-a saw's or square's edge only in its second derivative.
+a saw's or square's edge only in its second derivative. Above 0.164 of the rate a saw's edge is as wide as the
+gate that picks it; a small jump of value is left at the wrap, which the gradient does not see.
 """
 
 from typing import Any
