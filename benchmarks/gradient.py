@@ -23,8 +23,8 @@ import jax.numpy as jnp
 
 from _common import Timing, measure, parser, print_table, save
 from _problem import Problem, make_problem
-from ddsprl.allocator import keep_freed_memory
 from ddsprl.compile_cache import enable_compilation_cache
+from ddsprl.cpu import tune_cpu
 from ddsprl.fitting.problem import GRADIENT_SAMPLES, SCORE_SAMPLES, chunk_size
 from ddsprl.plant import in_chunks
 
@@ -138,7 +138,7 @@ def main() -> None:
         "--memory-only", type=int, metavar="BATCH", help="print only this figure as JSON"
     )
     options = options_parser.parse_args()
-    keep_freed_memory()
+    tune_cpu()
     enable_compilation_cache()
     if options.memory_only:
         print(json.dumps(memory_of(options.memory_only)))

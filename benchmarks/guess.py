@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import _common
-from ddsprl.allocator import keep_freed_memory
 from ddsprl.compile_cache import enable_compilation_cache, user_cache_dir
+from ddsprl.cpu import tune_cpu
 from ddsprl.features.loudness import ungated_loudness
 from ddsprl.fitting.guess import Guess, load_guess, standardized
 from ddsprl.fitting.guess_features import RATE_HZ
@@ -112,7 +112,7 @@ def main() -> None:
     options: argparse.Namespace = parser.parse_args()
     if options.quick:
         options.targets, options.fresh = min(options.targets, 4), min(options.fresh, 512)
-    keep_freed_memory()
+    tune_cpu()
     enable_compilation_cache()
     guess = load_guess(options.weights)
     clips = render_clips(TrainingConfig(seed=options.seed), options.fresh)

@@ -29,8 +29,8 @@ import numpy as np
 
 from _common import RESULTS, parser, print_table, save
 from _hybrid_law_picture import draw
-from ddsprl.allocator import keep_freed_memory
 from ddsprl.compile_cache import enable_compilation_cache
+from ddsprl.cpu import tune_cpu
 from ddsprl.fitting.control import ControlProblem
 from ddsprl.fitting.control_terms import Brightness, Damping, KnobBand, PeakLimit, brightness_octaves
 from ddsprl.fitting.gradient import MultiStartAdam
@@ -310,7 +310,7 @@ def main() -> None:
     options = options_parser.parse_args()
     if options.quick:
         options.starts, options.seeds, options.budget = 2, 2, 200
-    keep_freed_memory()
+    tune_cpu()
     enable_compilation_cache()
     valleys = run_valleys(options)
     title = f"Two valleys: {valleys['starts']} starts in the wrong one, one start a run"

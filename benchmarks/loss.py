@@ -28,8 +28,8 @@ import jax.numpy as jnp
 
 from _common import measure, parser, print_table, save
 from _problem import Problem, make_problem
-from ddsprl.allocator import keep_freed_memory
 from ddsprl.compile_cache import enable_compilation_cache
+from ddsprl.cpu import tune_cpu
 from ddsprl.losses.spectra import power_spectra, quarter_hop
 
 AIM = 2_000
@@ -131,7 +131,7 @@ def main() -> None:
     options_parser.add_argument("--sample-rate", type=int, default=16_000, help="Hz (default 16000)")
     options_parser.add_argument("--duration", type=float, default=0.5, help="seconds (default 0.5)")
     options = options_parser.parse_args()
-    keep_freed_memory()
+    tune_cpu()
     enable_compilation_cache()
     problem = make_problem(options.batch, sample_rate=options.sample_rate, duration_s=options.duration)
     rounds = min(options.rounds, 8) if options.quick else options.rounds

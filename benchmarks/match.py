@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import _common
-from ddsprl.allocator import keep_freed_memory
 from ddsprl.compile_cache import enable_compilation_cache, user_cache_dir
+from ddsprl.cpu import tune_cpu
 from ddsprl.features.loudness import ungated_loudness
 from ddsprl.fitting.inversion import invert
 from ddsprl.fitting.inverter import InversionConfig, Inverter, make_problem
@@ -267,7 +267,7 @@ def main() -> None:
     result: dict = {"budget": options.budget, "seed": options.seed}
     if "timing" in options.parts:
         result["timing"] = run_timing()
-    keep_freed_memory()
+    tune_cpu()
     enable_compilation_cache()
     if "presets" in options.parts:
         result["presets"] = run_presets(options)

@@ -27,6 +27,7 @@ from matplotlib.ticker import NullLocator
 import _common
 from _targets import DURATION_S, RATE, random_targets
 from ddsprl.compile_cache import enable_compilation_cache
+from ddsprl.cpu import tune_cpu
 from ddsprl.fitting.hybrid import Hybrid
 from ddsprl.fitting.inverter import make_problem
 from ddsprl.fitting.posterior import PosteriorConfig, oscillator_pairs, sample_posterior
@@ -187,6 +188,7 @@ def main() -> None:
     parser.add_argument(
         "--again", action="store_true", help="report the samples of an earlier run, kept there"
     )
+    tune_cpu()
     options = parser.parse_args()
     if options.quick:
         options.fit, options.targets, options.budget = 1, 2, 300

@@ -21,8 +21,8 @@ import jax.numpy as jnp
 
 import synth_jax
 from _common import Timing, measure, parser, print_table, save
-from ddsprl.allocator import keep_freed_memory
 from ddsprl.compile_cache import enable_compilation_cache
+from ddsprl.cpu import tune_cpu
 from synth_jax.params import index_of
 
 CHUNK = 64
@@ -147,7 +147,7 @@ def main() -> None:
     options_parser = parser(__doc__, rounds=15)
     options_parser.add_argument("--no-synthax", action="store_true", help="leave SynthAX out")
     options = options_parser.parse_args()
-    keep_freed_memory()
+    tune_cpu()
     enable_compilation_cache()
     rows = [row for case in (QUICK if options.quick else CASES) for row in run_case(case, options)]
     save("render", options, {"chunk": CHUNK, "rows": rows})

@@ -17,16 +17,16 @@ import jax.numpy as jnp
 
 import synth_jax
 from _common import Timing, measure, parser, print_table, save
+from ddsprl.cpu import tune_cpu
 from render import presets
 from synth_jax.envelopes import Adsr, adsr
 from synth_jax.filters import lowpass, warped_gain
 from synth_jax.lfo import lfo
-from synth_jax.oscillators import REACH, base_phase, control_hop, correct, voice_bank, white_noise
-from synth_jax.oscillators.unison import OscParams, unison_voices
+from synth_jax.oscillators import REACH, OscParams, base_phase, control_hop, correct, oscillators, white_noise
 
 SAMPLE_RATE, DURATION_S, BATCH = 16_000, 0.5, 64
 VOICES = 14
-# Of one voice and sample, in `waves.wave` and `unison.voice_bank`, a multiply-add counted once and a rounding
+# Of one voice and sample, in `waves.wave` and `bank.voice_bank`, a multiply-add counted once and a rounding
 # twice: phase 1, wrap 3, fold 3, edge 6, corner 4, smooth 3, gate 2, mix 6, gain 1.
 OPERATIONS = 29
 PEAK_CHAINS, PEAK_DEPTH = 8, 32
@@ -45,11 +45,8 @@ def oscillator_bank(knobs: jax.Array, midi: jax.Array, n: int) -> jax.Array:
     frames = -(-(n + REACH) // hop)
     base = base_phase(midi, jnp.zeros(frames + 1), sample_rate=SAMPLE_RATE, hop=hop)
     frequency = base.increment / hop
-    banks = [
-        unison_voices(OscParams(k[0], 6.0 + k[1], 50.0 * k[2], k[3], 24.0 * k[4] - 12.0), frequency)
-        for k in knobs
-    ]
-    return voice_bank(jax.tree.map(lambda *leaves: jnp.stack(leaves), *banks), base)
+    banks = [OscParams(k[0], 6.0 + k[1], 50.0 * k[2], k[3], 24.0 * k[4] - 12.0) for k in knobs]
+    return oscillators(banks, base, frequency)
 
 
 def parts(n: int) -> Calls:
@@ -187,6 +184,7 @@ def throughput(voices: Timing, peak_time: Timing, n: int, peak_n: int) -> dict[s
 
 def main() -> None:
     """Run, print, write."""
+    tune_cpu()
     options = parser(__doc__, rounds=25).parse_args()
     n = 1_600 if options.quick else round(SAMPLE_RATE * DURATION_S)
     values = jnp.full(2**18, 0.5)

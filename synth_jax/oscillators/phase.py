@@ -119,4 +119,3 @@ def _frame_increment(midi: jax.Array, *, sample_rate: int, hop: int) -> tuple[ja
     hi = jnp.asarray(table_hi, midi.dtype)[index]
     lo = jnp.asarray(table_lo, midi.dtype)[index]
     return hi, lo + hi * jnp.expm1((midi - nearest) * (LN2 / 12.0))
-

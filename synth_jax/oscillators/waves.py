@@ -61,7 +61,7 @@ def morph_weights(morph: jax.Array) -> Shape:
 # Compiled by itself so that fourteen voices share one trace; the compiler inlines it.
 @jax.jit
 def wave(late: jax.Array, rate: jax.Array, period: jax.Array, shape: Shape) -> jax.Array:
-    """One morphed, band-limited cycle, elementwise; not differentiable (see `wave_partials`).
+    """One morphed, band-limited cycle, elementwise; not differentiable (see `wave_slope`, `wave_stretch`).
 
     Args:
         late: phase less a quarter, in cycles, any real number.
@@ -93,56 +93,47 @@ def _even(x2: jax.Array, coefficients: Sequence[float | jax.Array]) -> jax.Array
     return y
 
 
-class Partials(NamedTuple):
-    """What the backward pass of a bank needs of one voice, elementwise.
-
-    Attributes:
-        basis: the four basis waves, in the order of `Shape`.
-        slope: derivative of the shaped wave with respect to phase, per cycle.
-        stretch: derivative with respect to the logarithm of the period.
-    """
-
-    basis: Shape
-    slope: jax.Array
-    stretch: jax.Array
-
-
 @jax.jit
-def wave_partials(late: jax.Array, rate: jax.Array, period: jax.Array, shape: Shape) -> Partials:
-    """Closed-form derivatives of `wave`; arguments as there, rate and period stretched together.
+def wave_slope(late: jax.Array, rate: jax.Array, period: jax.Array, shape: Shape) -> jax.Array:
+    """Derivative of `wave` with respect to phase, per cycle; arguments as there.
 
     Where a clip would need a gate, hardly one is written: the edge has zero slope at y = 0 and the corner's
     parabola zero value and slope at its end.
     """
     u = late - jnp.round(late)
     tau = 0.25 - jnp.abs(u)
-    size, x2 = jnp.abs(tau), tau * tau
+    size = jnp.abs(tau)
     scale = period * (1.0 / EDGE_SAMPLES)
     y = positive_part(1.0 - size * scale)
     edge = copy_sign(1.0 - (y * y) * (2.0 * y - y * y), tau)
-    kernel = (y * y) * (6.0 - 4.0 * y)
+    corner = positive_part(size - (0.25 - CORNER_SAMPLES * rate))
+    depth = (8.0 / CORNER_SAMPLES) * period
+    gate = clip_to(u, 1.0 / SAW_GATE)
+    rising = -_sign(u)
+    edge_rate = rising * ((y * y) * (6.0 - 4.0 * y)) * scale
+    opening = (SAW_GATE / 4.0) * (1.0 - rising) * (1.0 + _sign(1.0 / SAW_GATE - u))
+    saw = 2.0 + opening * (edge - 1.0) + SAW_GATE * gate * edge_rate
+    triangle = 4.0 - depth * (corner * (corner + 2.0 * size))
+    sine = _even(tau * tau, tuple((2 * i + 1) * c for i, c in enumerate(SINE)))
+    return (
+        shape.saw * saw + shape.square * edge_rate + rising * (shape.triangle * triangle + shape.sine * sine)
+    )
+
+
+@jax.jit
+def wave_stretch(late: jax.Array, rate: jax.Array, period: jax.Array, shape: Shape) -> jax.Array:
+    """Derivative of `wave` with respect to the logarithm of the period, the rate being its inverse."""
+    u = late - jnp.round(late)
+    tau = 0.25 - jnp.abs(u)
+    size = jnp.abs(tau)
+    scale = period * (1.0 / EDGE_SAMPLES)
+    y = positive_part(1.0 - size * scale)
     reach = CORNER_SAMPLES * rate
     corner = positive_part(size - (0.25 - reach))
     depth = (8.0 / CORNER_SAMPLES) * period
-    rounding = depth * (corner * corner)
     gate = clip_to(u, 1.0 / SAW_GATE)
-    basis = Shape(
-        saw=2.0 * u + 0.5 + SAW_GATE * gate * (edge - 1.0),
-        square=edge,
-        triangle=tau * (4.0 - rounding),
-        sine=tau * _even(x2, SINE),
-    )
-    rising = -_sign(u)
-    edge_rate = rising * kernel * scale
-    opening = (SAW_GATE / 4.0) * (1.0 - rising) * (1.0 + _sign(1.0 / SAW_GATE - u))
-    saw_slope = 2.0 + opening * (edge - 1.0) + SAW_GATE * gate * edge_rate
-    triangle_slope = 4.0 - rounding - 2.0 * depth * corner * size
-    sine_slope = _even(x2, tuple((2 * i + 1) * c for i, c in enumerate(SINE)))
-    slope = shape.saw * saw_slope + shape.square * edge_rate
-    slope = slope + rising * (shape.triangle * triangle_slope + shape.sine * sine_slope)
-    stretch = kernel * (tau * scale) * (shape.square + shape.saw * SAW_GATE * gate)
-    stretch = stretch - (shape.triangle * depth) * tau * (corner * (corner - 2.0 * reach))
-    return Partials(basis, slope, stretch)
+    edge = ((y * y) * (6.0 - 4.0 * y)) * (tau * scale) * (shape.square + shape.saw * SAW_GATE * gate)
+    return edge - (shape.triangle * depth) * tau * (corner * (corner - 2.0 * reach))
 
 
 def _sign(x: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ import pytest
 
 from plain_wave import plain_wave
 from synth_jax.oscillators import REACH, OscParams, base_phase, control_hop, correct, oscillators
-from synth_jax.oscillators.unison import MAX_VOICES, START_PHASES, unison_voices, voice_positions
+from synth_jax.oscillators.unison import MAX_VOICES, START_PHASES, tuned, unison_voices, voice_positions
 
 RATE, HOP = 16_000, control_hop(16_000)
 SINE, SAW = 0.0, 1.0 / 3.0
@@ -52,8 +52,9 @@ def plain_bank(params: list[OscParams], base, frequency):
     """
     total = 0.0
     for p in params:
-        voices = unison_voices(p, frequency)
-        rate = base.rate * voices.centre
+        knobs = tuned(p, frequency)
+        voices = unison_voices(knobs)
+        rate = base.rate * knobs.ratio
         for v in range(MAX_VOICES):
             late = voices.ratio[v] * base.elapsed + START_PHASES[v] - 0.25
             total += voices.gain[v] * plain_wave(late, rate, 1.0 / rate, voices.shape)

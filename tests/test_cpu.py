@@ -1,0 +1,42 @@
+"""Wide vectors are asked for once, never against the user, and never of a compiler that may not know them."""
+
+import os
+
+import pytest
+
+from ddsprl import cpu
+
+
+@pytest.fixture
+def flags(monkeypatch):
+    def given(value):
+        monkeypatch.setenv("XLA_FLAGS", value)
+
+    return given
+
+
+def read():
+    return os.environ["XLA_FLAGS"]
+
+
+def test_the_flag_joins_what_the_user_has_set(flags):
+    flags("--xla_cpu_enable_fast_math=false")
+    assert cpu.prefer_wide_vectors()
+    assert read() == "--xla_cpu_enable_fast_math=false --xla_cpu_prefer_vector_width=512"
+    assert not cpu.prefer_wide_vectors()
+
+
+def test_a_width_of_the_users_stays(flags):
+    flags("--xla_cpu_prefer_vector_width=128")
+    assert not cpu.prefer_wide_vectors()
+    assert read() == "--xla_cpu_prefer_vector_width=128"
+
+
+@pytest.mark.parametrize(
+    ("version", "known"), [("0.9.1", False), ("0.10.2", True), ("0.11.0", True), ("0.12.0", False)]
+)
+def test_only_versions_that_know_the_flag_get_it(flags, monkeypatch, version, known):
+    flags("")
+    monkeypatch.setattr(cpu, "version", lambda _: version)
+    assert cpu.prefer_wide_vectors() == known
+    assert bool(read()) == known
