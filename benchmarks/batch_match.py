@@ -3,8 +3,8 @@
 Targets are random presets rendered at one pitch and written as WAV files. The folder is matched twice, with
 an empty library and with a filled one (compiled programs are the user's own in both). Then it is matched
 again and killed at random moments, each time continued by the same command: what was finished must stay
-untouched, only targets that were being searched for or written may be done again, and in the end every
-result must equal that of the undisturbed run.
+untouched, only targets that were being searched for may be searched for again (what was found and not yet
+drawn is drawn), and in the end every result must equal that of the undisturbed run.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from ddsprl.compile_cache import OVERRIDE_VARIABLE, enable_compilation_cache, us
 from ddsprl.features.loudness import ungated_loudness
 from ddsprl.fitting.inverter import group_size, make_problem
 from ddsprl.io import write_wav
+from ddsprl.matching.stored import StoredFindings
 from synth_jax import Note
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,7 +81,7 @@ def finish(folder: Path, out: Path, options: argparse.Namespace, cache: Path) ->
 def results(out: Path) -> dict[str, Any]:
     """All that must not depend on when, where or beside whom a target was matched, by name."""
     found = {}
-    for path in sorted(out.glob("*/result.json")):
+    for path in sorted(out.glob("[!.]*/result.json")):
         numbers = json.loads(path.read_text())
         kept = {name: value for name, value in numbers.items() if name not in VARYING}
         sound, _ = soundfile.read(path.parent / "match.wav", dtype="float32")
@@ -100,6 +101,14 @@ def begun_targets(log: Path, since: int) -> set[str]:
         rows = file.read().decode(errors="replace").splitlines()
     named = [row.split(" ", 1)[1].rsplit(":", 1)[0] for row in rows if "best loss" in row and "/" in row]
     return {name for row in named for name in row.rsplit(":", 1)[0].split(", ") if name != "..."}
+
+
+def stored_targets(out: Path) -> set[str]:
+    """Targets whose findings are on disk, drawn or not."""
+    if not (out / "manifest.json").exists():
+        return set()
+    run = json.loads((out / "manifest.json").read_text())["run"]
+    return {finding.name for kept in StoredFindings(out, run).found() for finding in kept.findings}
 
 
 def kill_and_continue(
@@ -129,12 +138,15 @@ def kill_and_continue(
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         after = stamps(out)
-        lost = begun_targets(log, since) - {path.parent.name for path in out.glob("*/result.json")}
+        finished = {path.parent.name for path in out.glob("[!.]*/result.json")}
+        found = stored_targets(out)
+        lost = begun_targets(log, since) - finished - found
         rows.append(
             {
                 "after_s": time.perf_counter() - begun,
                 "ended_before": ended,
-                "finished": len(list(out.glob("*/result.json"))),
+                "finished": len(finished),
+                "found_and_not_drawn": len(found - finished),
                 "begun_and_lost": len(lost),
                 "finished_untouched": all(after.get(path) == stamp for path, stamp in before.items()),
             }
@@ -163,8 +175,7 @@ def run(options: argparse.Namespace, place: Path) -> dict[str, Any]:
             "different": sorted(name for name in whole if again.get(name) != whole[name]),
             "finished_untouched": all(row["finished_untouched"] for row in rows),
             "most_lost": max(row["begun_and_lost"] for row in rows),
-            # One group that is searched for, and one that is being written.
-            "most_in_flight": 2 * group_size(),
+            "most_in_flight": group_size(),
         }
     return found
 
@@ -196,6 +207,10 @@ def main() -> None:
         for which, part in (("counted", found[name]), ("left out", found[name]["after_first_groups"]))
     ]
     _common.print_table(f"{options.targets} targets, {options.method}, {options.budget} renders each", rows)
+    if "killed" in found:
+        names = ("most_lost", "most_in_flight", "finished_untouched", "equal_to_undisturbed")
+        row = {"kills": len(found["killed"]["kills"]), **{name: found["killed"][name] for name in names}}
+        _common.print_table("Killed and continued", [row])
     _common.save("batch_match", options, {"settings": settings, **found})
 
 

@@ -1,19 +1,19 @@
 """`python -m ddsprl.compare --out DIR`: search methods at equal budget, with intervals, curves and sounds.
 
 Thin: parse, check at the door, call `ddsprl.comparison`, print. Under `--out` appear `results.json`,
-`table.md`, `curves.png` and `report.html`; what is finished is kept there, so that the same command goes on
-where it was interrupted.
+`curves.json`, `table.md`, `curves.png` and `report.html`; what is finished is kept there, so that the same
+command goes on where it was interrupted.
 """
 
 import os
 import sys
 from collections.abc import Sequence
 
-from ddsprl.allocator import keep_freed_memory
 from ddsprl.comparison.markdown import markdown
 from ddsprl.comparison.options import CompareOptions, parse_options, settle
 from ddsprl.comparison.run import check_methods, compare
 from ddsprl.compile_cache import enable_compilation_cache
+from ddsprl.cpu import tune_cpu
 from ddsprl.fitting.registry import SOLVERS
 from ddsprl.fitting.starts import STARTS
 from ddsprl.io import run_cli
@@ -31,7 +31,7 @@ def run(options: CompareOptions) -> int:
     starts = tuple(name for name in STARTS if name != "given")
     settings = settle(options, solvers=tuple(SOLVERS), starts=starts)
     check_methods(settings)
-    keep_freed_memory()
+    tune_cpu()
     enable_compilation_cache()
     text = markdown(compare(settings))
     try:

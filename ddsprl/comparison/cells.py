@@ -9,7 +9,6 @@ A piece is there when its JSON is: both appear by renaming, the arrays first.
 
 import functools
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,10 @@ import numpy as np
 
 from ddsprl.io import UserError, write_json
 from ddsprl.io.atomic import replacing
+from ddsprl.io.json_files import as_stored, first_difference, read_object
 
 IDENTITY, CELLS = "comparison.json", "cells"
+REMEDY = "remove it to have it made again"
 # What numbers depend on: everything but this package's tables and pages.
 SOURCES = (
     "synth_jax",
@@ -45,9 +46,9 @@ class Cells:
             UserError: it holds another comparison, or something else.
         """
         path = self.directory / IDENTITY
-        wanted = json.loads(json.dumps(identity))
+        wanted = as_stored(identity)
         if path.is_file():
-            earlier = _read(path)
+            earlier = read_object(path, remedy=REMEDY)
             difference = first_difference(earlier, wanted)
             if difference is not None:
                 name, was, now = difference
@@ -70,7 +71,7 @@ class Cells:
 
     def read(self, name: str) -> dict[str, Any]:
         """Numbers of a piece."""
-        return _read(self._path(name, "json"))
+        return read_object(self._path(name, "json"), remedy=REMEDY)
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         """Arrays of a piece."""
@@ -97,24 +98,6 @@ class Cells:
         return self.directory / CELLS / f"{name}.{ending}"
 
 
-def first_difference(earlier: Any, wanted: Any, where: str = "") -> tuple[str, str, str] | None:
-    """The first field in which two records differ: its name, and both values."""
-    if isinstance(earlier, dict) and isinstance(wanted, dict):
-        for name in [*wanted, *(key for key in earlier if key not in wanted)]:
-            inside = f"{where}.{name}" if where else name
-            found = first_difference(earlier.get(name), wanted.get(name), inside)
-            if found is not None:
-                return found
-        return None
-    if isinstance(earlier, list) and isinstance(wanted, list) and len(earlier) == len(wanted):
-        for i, (a, b) in enumerate(zip(earlier, wanted, strict=True)):
-            found = first_difference(a, b, f"{where}[{i}]")
-            if found is not None:
-                return found
-        return None
-    return None if earlier == wanted else (where, _short(earlier), _short(wanted))
-
-
 @functools.cache
 def source_digest() -> str:
     """A fingerprint of the code that the numbers depend on, as it was when first asked for."""
@@ -124,18 +107,3 @@ def source_digest() -> str:
         for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
             digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); remove it to have it made again") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: is not an object; remove it to have it made again")
-    return found

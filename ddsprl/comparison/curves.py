@@ -14,17 +14,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from ddsprl.comparison.curve_points import Curve, Curves, curve_of
 from ddsprl.comparison.markdown import TITLES
 from ddsprl.comparison.summary import Results, labels_of, reference_of
 from ddsprl.io.atomic import replacing
-from ddsprl.io.report import FAINT, INK, PAPER, SOFT, STYLE
+from ddsprl.io.report_style import FAINT, INK, PAPER, SOFT, STYLE
 
 # After Okabe and Ito (2008), told apart by colour-blind eyes; the later ones are further shades.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b4a9c", "#7f7f7f", "#8c510a")
 POINTS, RESAMPLES, DPI = 120, 1_000, 100
 LOWEST = 3e-3
 AXES = (
-    ("renders", "renders, a gradient charged as {cost}"),
+    ("renders", "renders{charged}"),
     ("seconds", "seconds a target, without compiling"),
 )
 
@@ -34,12 +35,13 @@ def colour_of(results: Results, label: str) -> str:
     return COLOURS[labels_of(results).index(label) % len(COLOURS)]
 
 
-def draw_curves(path: str | os.PathLike[str], results: Results) -> None:
+def draw_curves(path: str | os.PathLike[str], results: Results, curves: Curves) -> None:
     """Write the picture, whole or not at all.
 
     Args:
         path: of the PNG file.
         results: with the summary.
+        curves: of its runs.
     """
     parts = list(dict.fromkeys(entry["part"] for entry in results["summary"]))
     with matplotlib.rc_context(STYLE):
@@ -50,8 +52,8 @@ def draw_curves(path: str | os.PathLike[str], results: Results) -> None:
         grid: Any = figure.subplots(len(parts), 2, squeeze=False, sharey="row")
         for row, part in zip(grid, parts, strict=True):
             for axes, (against, label) in zip(row, AXES, strict=True):
-                _draw_panel(axes, results, part, against)
-                axes.set_xlabel(label.format(cost=results["options"]["gradient_cost"]))
+                _draw_panel(axes, results, curves, part, against)
+                axes.set_xlabel(label.format(charged=_charged_text(results)))
             row[0].set_ylabel("excess over the noise floor\n(1: best of 4,096 random presets)")
             row[0].set_title(TITLES[part], loc="left", fontsize=12.5, fontweight="bold", pad=10)
         handles, labels = grid[0][0].get_legend_handles_labels()
@@ -63,11 +65,14 @@ def draw_curves(path: str | os.PathLike[str], results: Results) -> None:
             canvas.print_figure(temporary, format="png", dpi=DPI)
 
 
-def anytime(results: Results, part: str, label: str, against: str) -> tuple[np.ndarray, np.ndarray] | None:
+def anytime(
+    results: Results, curves: Curves, part: str, label: str, against: str
+) -> tuple[np.ndarray, np.ndarray] | None:
     """Excess of the best so far at the largest budget.
 
     Args:
         results: as written.
+        curves: of its runs.
         part: of the suite.
         label: of the method.
         against: `renders` or `seconds`.
@@ -81,12 +86,12 @@ def anytime(results: Results, part: str, label: str, against: str) -> tuple[np.n
     floor, best = (reference_of(results, part, name, "loss") for name in ("floor", "best_4096"))
     if floor is None or best is None:
         return None
-    curves: dict[str, list[dict[str, list[float]]]] = {name: [] for name in targets}
+    found: dict[str, list[Curve]] = {name: [] for name in targets}
     for run in results["runs"]:
-        if run["method"] == label and run["budget"] == budget and run["target"] in curves:
-            curves[run["target"]].append(run["curve"])
-    every = [curve for group in curves.values() for curve in group if curve["loss"]]
-    kept = [i for i, name in enumerate(targets) if best[i] > floor[i] and curves[name]]
+        if run["method"] == label and run["budget"] == budget and run["target"] in found:
+            found[run["target"]].append(curve_of(curves, run))
+    every = [curve for group in found.values() for curve in group if curve["loss"]]
+    kept = [i for i, name in enumerate(targets) if best[i] > floor[i] and found[name]]
     if not every or not kept:
         return None
     # From where every run has begun, to where the last one ends.
@@ -94,7 +99,7 @@ def anytime(results: Results, part: str, label: str, against: str) -> tuple[np.n
     x = np.geomspace(first, max(max(curve[against][-1] for curve in every), 1.001 * first), POINTS)
     rows = []
     for i in kept:
-        loss = np.mean([_at(curve[against], curve["loss"], x) for curve in curves[targets[i]]], axis=0)
+        loss = np.mean([_at(curve[against], curve["loss"], x) for curve in found[targets[i]]], axis=0)
         rows.append((loss - floor[i]) / (best[i] - floor[i]))
     return x, np.array(rows)
 
@@ -104,10 +109,17 @@ def _at(places: list[float], values: list[float], x: np.ndarray) -> np.ndarray:
     return np.asarray(values)[np.clip(np.searchsorted(places, x * (1 + 1e-9), side="right") - 1, 0, None)]
 
 
-def _draw_panel(axes: Axes, results: Results, part: str, against: str) -> None:
+def _charged_text(results: Results) -> str:
+    """What a gradient is charged as in the curves; nothing if no method takes one."""
+    costs = [cost["charged"] for method in results["methods"].values() for cost in method["gradient_cost"]]
+    prices = [f"{price:g}" for price in sorted({min(costs), max(costs)})] if costs else []
+    return f", a gradient charged as {' to '.join(prices)}" if prices else ""
+
+
+def _draw_panel(axes: Axes, results: Results, curves: Curves, part: str, against: str) -> None:
     rng, lowest, highest = np.random.default_rng(0), [], []
     for label in labels_of(results):
-        colour, found = colour_of(results, label), anytime(results, part, label, against)
+        colour, found = colour_of(results, label), anytime(results, curves, part, label, against)
         if found is not None:
             x, excess = found
             drawn = excess[rng.integers(len(excess), size=(RESAMPLES, len(excess)))]
@@ -139,7 +151,7 @@ def _draw_results(axes: Axes, results: Results, part: str, label: str, against: 
         if entry["part"] != part or row["loss_excess"] is None:
             continue
         seconds = row["seconds"][0] if row["seconds"] else 0.0
-        own = row["renders"] + results["options"]["gradient_cost"] * row["gradients"]
+        own = row["charged"] - row["shared"]
         place = own if against == "renders" else seconds
         middle, low, high = (max(x, LOWEST) for x in row["loss_excess"])
         axes.plot([place, place], [low, high], color=colour, linewidth=1.4, alpha=0.8, zorder=4)

@@ -12,20 +12,19 @@ from typing import Any
 
 import numpy as np
 
+from ddsprl.comparison import pricing
 from ddsprl.comparison.cells import Cells
+from ddsprl.comparison.curve_points import thinned
 from ddsprl.comparison.judging import Judge
-from ddsprl.comparison.options import SUITES, Settings
+from ddsprl.comparison.options import MEASURED, SUITES, Settings
 from ddsprl.comparison.plan import Method
 from ddsprl.comparison.searching import Found, Searcher
-from ddsprl.comparison.suites import Case, Suite, estimated, page_record, preset_suite, recording_suite
-from ddsprl.fitting.guess import load_guess
+from ddsprl.comparison.suites import Case, Suite, estimated, preset_suite, recording_suite
 from ddsprl.fitting.inverter import InversionConfig, Inverter, make_problem
+from ddsprl.fitting.registry import make_solver
+from ddsprl.fitting.starts import SharedWork, shared_work
 from ddsprl.io import UserError
 from ddsprl.metrics import field_metrics_batch, parameter_error
-
-# Points of an anytime curve that are kept, spread evenly over the logarithm of what was spent.
-CURVE_POINTS = 64
-LIBRARY_STARTS = ("library", "cues", "best")
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,14 @@ class Execution:
             (f"references-{group.name}", lambda group=group: self._references(group)) for group in self.groups
         ]
         lengths = list(dict.fromkeys(group.n for group in self.groups))
+        # Before any search: what a gradient is charged as must be known by then.
+        batches = dict.fromkeys(gradient_batch(method) for method in settings.methods)
+        found += [
+            (gradient_piece(batch, n), lambda batch=batch, n=n: self._gradient(batch, n))
+            for batch in batches
+            for n in lengths
+            if batch
+        ]
         for method in settings.methods:
             found += [
                 (f"cost-{method.label}-n{n}", lambda method=method, n=n: self._cost(method, n))
@@ -134,7 +141,7 @@ class Execution:
                 self._inverter_of(n),
                 method,
                 seed=self.settings.seed,
-                gradient_cost=self.settings.gradient_cost,
+                gradient_cost=self._price(method, n),
             )
         return self._searchers[method.label, n]
 
@@ -144,13 +151,30 @@ class Execution:
         self.cells.write(f"references-{group.name}", {"targets": dict(zip(names, rows, strict=True))})
         return float("nan")
 
+    def _price(self, method: Method, n: int) -> float:
+        """Renders that a gradient of a method is charged as; where it takes none, that does not matter."""
+        batch = gradient_batch(method)
+        return float(self.cells.read(gradient_piece(batch, n))["charged"]) if batch else 1.0
+
+    def _gradient(self, batch: int, n: int) -> float:
+        """Measure what a gradient costs, and settle what it is charged as: once, whoever goes on."""
+        cases = next(group for group in self.groups if group.n == n).cases
+        problem, judge = self._inverter_of(n).problem, self._judge(n)
+        found = pricing.measure(
+            problem, judge.targets(cases), batch=batch, group=len(cases), seed=self.settings.seed
+        )
+        given = self.settings.gradient_cost
+        charged = pricing.rounded_up(found["measured"]) if given == MEASURED else float(given)
+        numbers = {"samples": n, "batch": batch, "charged": charged, **found}
+        self.cells.write(gradient_piece(batch, n), numbers)
+        return float("nan")
+
     def _cost(self, method: Method, n: int) -> float:
-        """Compile the programs of a method, and measure what its gradient costs."""
+        """Compile the programs of a method."""
         group = next(group for group in self.groups if group.n == n)
-        searcher, judge = self._searcher(method, n), self._judge(n)
-        targets = judge.targets(group.cases)
-        numbers = searcher.measure(targets, group.cases)
-        self.cells.write(f"cost-{method.label}-n{n}", {"samples": n, **numbers})
+        targets = self._judge(n).targets(group.cases)
+        seconds = self._searcher(method, n).warm_up(targets, group.cases)
+        self.cells.write(f"cost-{method.label}-n{n}", {"samples": n, "compile_s": seconds})
         return float("nan")
 
     def _run(self, method: Method, budget: int, seed: int, group: Group) -> float:
@@ -175,8 +199,8 @@ class Execution:
                 "failures": int(found.failures[i]),
                 # Of a group that ran at once, a target's share.
                 "seconds": found.seconds / group.count,
-                "curve": _thinned(found, i, group.count),
-                "page": self._page(method, case),
+                "curve": _curve(found, i, group.count),
+                "page": self._work(method, case),
             }
             for i, case in enumerate(group.cases[: group.count])
         ]
@@ -194,19 +218,18 @@ class Execution:
         )
         return float(parameter_error(u, case.u, table, midi_free=free).mean)
 
-    def _page(self, method: Method, case: Case) -> tuple[float, ...] | None:
-        """What a start shares with other targets: a page of the library, or the training of a model."""
-        if method.start == "guess":
-            return (0.0, 0.0, load_guess(None).header.training_renders, 0.0)
-        if method.start not in LIBRARY_STARTS:
-            return None
+    def _work(self, method: Method, case: Case) -> SharedWork | None:
+        """What the start of a method shares with other targets."""
         library = self._inverter_of(len(case.audio)).library
-        return page_record(library, float(case.note.midi), float(case.note.gate_s))
+        return shared_work(method.start, case.note, count=method.count, library=library)
 
     def _shared(self, method: Method) -> float:
-        """Renders that a method's start shares, divided by the targets of this comparison."""
-        pages = {self._page(method, case) for case in self.suite.cases} - {None}
-        return sum(page[2] for page in pages if page is not None) / len(self.suite.cases)
+        """Renders that a method's start shares, divided by the targets of this comparison.
+
+        Every target of the suite counts once, however many seeds there are.
+        """
+        works = {self._work(method, case) for case in self.suite.cases} - {None}
+        return sum(work.renders for work in works if work is not None) / len(self.suite.cases)
 
     def _field(self, task: str) -> float:
         """Metrics of the field for all targets of one task, one length at a time."""
@@ -233,6 +256,16 @@ def task_name(label: str, budget: int, seed: int) -> str:
     return f"{label}-b{budget}-s{seed}"
 
 
+def gradient_batch(method: Method) -> int:
+    """Positions that a method differentiates in one iteration."""
+    return make_solver(method.solver, **method.solver_settings()).gradients
+
+
+def gradient_piece(batch: int, n: int) -> str:
+    """What the cost of a gradient is called."""
+    return f"gradient-b{batch}-n{n}"
+
+
 def sound_of(cells: Cells, groups: list[Group], run: dict[str, Any]) -> np.ndarray:
     """The sound `[n]` of one run of the results."""
     for group in groups:
@@ -254,15 +287,7 @@ def _grouped(cases: tuple[Case, ...], size: int) -> Iterator[Group]:
             number += 1
 
 
-def _thinned(found: Found, i: int, count: int) -> dict[str, list[float]]:
-    """The curve of one target: where it got better, at most `CURVE_POINTS` places."""
-    places = np.asarray(found.curve_renders, np.float64)
-    if not len(places):
-        return {"renders": [], "seconds": [], "loss": []}
-    spread = np.geomspace(max(places[0], 1.0), max(places[-1], 1.0), CURVE_POINTS)
-    kept = np.unique(np.clip(np.searchsorted(places, spread), 0, len(places) - 1))
-    return {
-        "renders": places[kept].tolist(),
-        "seconds": (np.asarray(found.curve_seconds)[kept] / count).tolist(),
-        "loss": np.asarray(found.curve_loss)[i][kept].astype(float).tolist(),
-    }
+def _curve(found: Found, i: int, count: int) -> dict[str, list[float]]:
+    """The curve of one target of a group of `count`."""
+    seconds = found.curve_seconds / count
+    return thinned({"renders": found.curve_renders, "seconds": seconds, "loss": found.curve_loss[i]})

@@ -24,6 +24,7 @@ FIELD_COLUMNS = (
 COST_COLUMNS = (
     ("renders", "renders", 0),
     ("gradients", "gradients", 0),
+    ("gradient_cost", "a gradient as", 2),
     ("shared", "shared renders", 0),
     ("charged", "charged in all", 0),
     ("seconds", "seconds", 2),

@@ -19,6 +19,9 @@ DESCRIPTION = (
 )
 SUITES = {"presets": ("random", "bank"), "random": ("random",), "bank": ("bank",), "recordings": ()}
 NOTES = ("given", "estimated")
+# Instead of a number: measured when the comparison begins.
+MEASURED = "measured"
+LEAST_PRICE, MOST_PRICE = 1, 100
 # Values where neither the command line nor the configuration says anything.
 FALLBACK: dict[str, Any] = {
     "suite": "presets",
@@ -70,8 +73,10 @@ class CompareOptions:
     """Of everything random. Default: 2026."""
     group: int | None = None
     """Targets worked on together. Default: 1 on a CPU, 16 a device on accelerators."""
-    gradient_cost: int | None = None
-    """Renders that a gradient is charged as; what it really costs is measured beside. Default: 4."""
+    gradient_cost: str | None = None
+    """Renders that a gradient is charged as: a number (what it really costs stands beside it), or `measured`
+    for what it costs when the comparison begins, at each method's batch, rounded up to the next quarter.
+    Default: 4."""
     players: int | None = None
     """Targets that can be listened to in the report. Default: 8."""
     quiet: bool = False
@@ -96,7 +101,7 @@ class Settings:
     max_seconds: float
     seed: int
     group: int | None
-    gradient_cost: int
+    gradient_cost: float | str
     players: int
     quiet: bool
 
@@ -151,6 +156,8 @@ def _value(options: CompareOptions, plan: Plan, name: str) -> Any:
     if given is None:
         given = plan.defaults.get(name)
     value = FALLBACK[name] if given is None else given
+    if name == "gradient_cost":
+        return _price(value)
     if name == "budgets":
         value = tuple(value) if isinstance(value, list | tuple) else (value,)
     example = FALLBACK[name]
@@ -160,6 +167,21 @@ def _value(options: CompareOptions, plan: Plan, name: str) -> Any:
         if not isinstance(item, kind) or isinstance(item, bool):
             raise UserError(f"{options.config}: defaults: {name} is {item!r}, which is of the wrong kind")
     return value
+
+
+def _price(value: Any) -> float | str:
+    """A price as it was given, or `MEASURED`; a whole number of renders as an integer."""
+    if value == MEASURED:
+        return MEASURED
+    try:
+        number = float("nan" if isinstance(value, bool) else value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not LEAST_PRICE <= number <= MOST_PRICE:
+        hint = did_you_mean(str(value), [MEASURED])
+        said = f"allowed are {LEAST_PRICE} to {MOST_PRICE}, and {MEASURED}"
+        raise UserError(f"--gradient-cost is {value}, {said}{hint}")
+    return int(number) if number.is_integer() else number
 
 
 def _check(settings: Settings) -> None:
@@ -172,7 +194,6 @@ def _check(settings: Settings) -> None:
         ("seconds", 0.1, 10.0),
         ("max_seconds", 0.25, 10.0),
         ("seed", 0, 2**32 - 1),
-        ("gradient_cost", 1, 100),
         ("players", 0, 64),
     ):
         _within(name, getattr(settings, name), low, high)

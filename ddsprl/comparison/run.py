@@ -12,16 +12,17 @@ from typing import Any
 import jax
 
 from ddsprl.comparison.cells import Cells, source_digest
+from ddsprl.comparison.curve_points import Curves, separate, write_numbers
 from ddsprl.comparison.curves import draw_curves
-from ddsprl.comparison.execution import Execution, sound_of, task_name
+from ddsprl.comparison.execution import Execution, gradient_piece, sound_of, task_name
 from ddsprl.comparison.markdown import markdown
 from ddsprl.comparison.options import Settings
 from ddsprl.comparison.page import chosen_targets, write_page
 from ddsprl.comparison.suites import MANIFEST, wav_files
-from ddsprl.comparison.summary import Results, summarise
+from ddsprl.comparison.summary import Results, price_of, summarise
 from ddsprl.fitting.registry import make_solver, settings_of
 from ddsprl.fitting.solve import group_size
-from ddsprl.io import EXIT_INTERRUPTED, UserError, match_progress, versions, write_json
+from ddsprl.io import EXIT_INTERRUPTED, UserError, match_progress, versions
 from ddsprl.io.atomic import replacing
 
 PACKAGES = ("ddsprl", "jax", "jaxlib", "numpy")
@@ -111,8 +112,8 @@ def compare(settings: Settings) -> Results:
                 best = make()
             counts["done"] = i + 1
         display.update(len(pieces), len(pieces), best, "comparing")
-        results = collect(execution, cells, settings, group)
-        guard.finish(lambda: write_outputs(execution, cells, settings, results))
+        results, curves = separate(collect(execution, cells, settings, group))
+        guard.finish(lambda: write_outputs(execution, cells, settings, results, curves))
     return results
 
 
@@ -133,7 +134,7 @@ def check_methods(settings: Settings) -> None:
 
 
 def collect(execution: Execution, cells: Cells, settings: Settings, group: int) -> Results:
-    """Everything that `results.json` holds, from the pieces."""
+    """Everything that `results.json` holds, from the pieces, and the curve of every run."""
     results: Results = {
         "format": "ddsprl-comparison",
         "version": 1,
@@ -151,13 +152,15 @@ def collect(execution: Execution, cells: Cells, settings: Settings, group: int) 
     return results
 
 
-def write_outputs(execution: Execution, cells: Cells, settings: Settings, results: Results) -> None:
-    """Write `results.json`, `table.md`, `curves.png` and `report.html`."""
+def write_outputs(
+    execution: Execution, cells: Cells, settings: Settings, results: Results, curves: Curves
+) -> None:
+    """Write `results.json`, `curves.json`, `table.md`, `curves.png` and `report.html`."""
     directory = settings.out
-    write_json(directory / "results.json", results)
+    write_numbers(directory / "results.json", directory / "curves.json", results, curves)
     with replacing(directory / "table.md") as temporary:
         temporary.write_text(markdown(results), encoding="utf-8")
-    draw_curves(directory / "curves.png", results)
+    draw_curves(directory / "curves.png", results, curves)
     names = chosen_targets(results, settings.players)
     sounds = {case.name: case.audio for case in execution.suite.cases if case.name in names}
     write_page(
@@ -245,7 +248,8 @@ def _method(execution: Execution, cells: Cells, method: Any) -> dict[str, Any]:
     lengths = dict.fromkeys(group.n for group in execution.groups)
     costs = [cells.read(f"cost-{method.label}-n{n}") for n in lengths]
     solver = make_solver(method.solver, **method.solver_settings())
-    gradient = [{"samples": cost["samples"], **cost["gradient"]} for cost in costs if cost["gradient"]]
+    batch = solver.gradients
+    gradient = [cells.read(gradient_piece(batch, n)) for n in lengths] if batch else []
     return {
         "solver": method.solver,
         "start": method.start,
@@ -258,14 +262,15 @@ def _method(execution: Execution, cells: Cells, method: Any) -> dict[str, Any]:
 
 def _charge(results: Results) -> None:
     """Shared renders of every run: pages of the library over the targets that they serve, and the note's."""
-    cost = results["options"]["gradient_cost"]
-    notes = {target["name"]: target["note_renders"] for target in results["targets"]}
+    targets = {target["name"]: target for target in results["targets"]}
     opened = {tuple(page) for target in results["targets"] for page in target["note_pages"]}
     for label, method in results["methods"].items():
         runs = [run for run in results["runs"] if run["method"] == label]
         pages = opened | {tuple(run["page"]) for run in runs if run["page"] is not None}
-        shared = sum(size for _, _, size, _ in pages) / len(notes)
+        shared = sum(size for _, _, size, _ in pages) / len(targets)
         method["shared_renders_a_target"] = shared
         for run in runs:
-            run["shared"] = shared + notes[run["target"]]
-            run["charged"] = run["renders"] + cost * run["gradients"] + run["shared"]
+            target = targets[run["target"]]
+            price = price_of(results, label, target["samples"]) or 0.0
+            run["shared"] = shared + target["note_renders"]
+            run["charged"] = run["renders"] + price * run["gradients"] + run["shared"]

@@ -19,8 +19,8 @@ import numpy as np
 from ddsprl.comparison.keys import Stream, stream
 from ddsprl.features.loudness import ungated_loudness
 from ddsprl.fitting.inverter import Inverter
-from ddsprl.fitting.library import Library
 from ddsprl.fitting.recording import choose_pitch, most_plausible, pitch_hypotheses, ready
+from ddsprl.fitting.starts import SharedWork, page_work
 from ddsprl.io import UserError, estimate_gate, load_audio
 from ddsprl.plant import in_chunks
 from synth_jax import Instrument, Note, load_bank, shipped_presets_dir
@@ -44,7 +44,7 @@ class Case:
         true_note: at which the target was played; None for recordings.
         u: true knob positions `[d]`; None for recordings.
         note_renders: spent on estimating the note, besides the library.
-        note_pages: of the library that were opened for it, see `page_record`.
+        note_pages: of the library that were opened for it, see `ddsprl.fitting.starts.page_work`.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Case:
     true_note: Note | None
     u: np.ndarray | None
     note_renders: int = 0
-    note_pages: tuple[tuple[float, ...], ...] = ()
+    note_pages: tuple[SharedWork, ...] = ()
 
 
 class Suite(NamedTuple):
@@ -147,19 +147,13 @@ def estimated(case: Case, inverter: Inverter, *, seed: int) -> Case:
     return dataclasses.replace(case, note=note, note_renders=renders, note_pages=pages)
 
 
-def page_record(library: Library, midi: float, gate_s: float) -> tuple[float, ...]:
-    """The page of a library that serves a note: its note, its presets, and the samples of its clips."""
-    page = library.page(midi, gate_s)
-    return page.midi, page.gate_s, len(page.presets), library.instrument.n_samples
-
-
 def _tried(
     pitches: tuple[float, ...], gate_s: float, inverter: Inverter
-) -> tuple[int, tuple[tuple[float, ...], ...]]:
+) -> tuple[int, tuple[SharedWork, ...]]:
     """Renders and pages that choosing among some pitches took; a pitch that is sure takes none."""
     if len(pitches) == 1:
         return 0, ()
-    pages = tuple(page_record(inverter.library, midi, gate_s) for midi in pitches)
+    pages = tuple(page_work(inverter.library, midi, gate_s) for midi in pitches)
     return len(pitches) * inverter.config.candidates, pages
 
 

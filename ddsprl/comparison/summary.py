@@ -56,6 +56,12 @@ def labels_of(results: Results) -> list[str]:
     return [method["label"] for method in results["options"]["methods"]]
 
 
+def price_of(results: Results, label: str, samples: int) -> float | None:
+    """Renders that a gradient of a method is charged as, on clips of a length; None if it takes none."""
+    costs = results["methods"][label]["gradient_cost"]
+    return next((cost["charged"] for cost in costs if cost["samples"] == samples), None)
+
+
 def table_of(results: Results, part: str, budget: int, method: str, field: str) -> np.ndarray | None:
     """One number of all runs, `[targets, seeds]`; None where there is no such number."""
     names = [target["name"] for target in results["targets"] if target["part"] == part]
@@ -125,6 +131,9 @@ def _row(results: Results, part: str, budget: int, label: str, kept: dict[str, A
     for field in COUNTS:
         values = table_of(results, part, budget, label, field)
         row[field] = None if values is None else float(values.mean())
+    prices = [price_of(results, label, t["samples"]) for t in results["targets"] if t["part"] == part]
+    known = [price for price in prices if price is not None]
+    row["gradient_cost"] = float(np.mean(known)) if known else None
     return row
 
 

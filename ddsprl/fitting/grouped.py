@@ -1,36 +1,29 @@
 """Groups of targets: made ready, searched for side by side, judged; what every batch inversion repeats.
 
     prepare_group ──▶ Prepared ──▶ search_group ──▶ Inversion
-                           └──▶ references ──▶ RandomReference, one each
 
 Preparing (library, pitches, analysis) and searching are apart, so that the next group can be made ready while
-one is searched for. A group is always filled up to `group_size()` with copies of its last target, so that one
-program serves all groups of a length; what is found for a target depends on its own key only.
+one is searched for; `ddsprl.fitting.references` and `ddsprl.fitting.extras` say more about such a group. A
+group is always filled up to `group_size()` with copies of its last target, so that one program serves all
+groups of a length; what is found for a target depends on its own key only.
 """
 
-from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.fitting.driver import FINALISTS
-from ddsprl.fitting.inverter import FINAL_KEYS, GRADIENT_COST, Inverter, Progress, RandomReference, group_size
+from ddsprl.fitting.inverter import FINAL_KEYS, GRADIENT_COST, Final, Inverter, Progress, group_size
+from ddsprl.fitting.methods import ROUNDS, Method, usable_start
 from ddsprl.fitting.problem import Target
-from ddsprl.fitting.registry import SOLVERS, make_solver
-from ddsprl.fitting.search import DISTINCT, Members
+from ddsprl.fitting.registry import make_solver
+from ddsprl.fitting.search import Members
 from ddsprl.fitting.solve import check_budget, solve
 from ddsprl.fitting.solver import Solver
-from ddsprl.fitting.starts import STARTS, make_starts
+from ddsprl.fitting.starts import make_starts
 from synth_jax import Note
-from synth_jax.params import nearest_hint
-
-# The search by rounds of `ddsprl.fitting.search`, which has starts of its own; all others are solvers.
-ROUNDS = "rounds"
-METHODS = (ROUNDS, *SOLVERS)
-DEFAULT_START = "best"
 
 
 class Inversion(NamedTuple):
@@ -58,6 +51,8 @@ class Inversion(NamedTuple):
         names: of the knobs, in the order of `u`.
         judge_renders: renders a target for the judgement that are not among `renders`.
         interrupted: whether Ctrl-C ended the search early.
+        start: what each search began at, B names.
+        start_note: why that is not what was asked for, each; None where it is.
     """
 
     u: np.ndarray
@@ -80,26 +75,8 @@ class Inversion(NamedTuple):
     names: tuple[str, ...]
     judge_renders: int = 0
     interrupted: bool = False
-
-
-@dataclass(frozen=True)
-class Method:
-    """How presets are searched for.
-
-    Attributes:
-        name: one of `METHODS`.
-        start: of `STARTS`; the rounds have starts of their own.
-        starts: most positions to start at.
-    """
-
-    name: str = ROUNDS
-    start: str = DEFAULT_START
-    starts: int = 64
-
-    @property
-    def members(self) -> int:
-        """Finalists of a solver; an inverter with as many members needs no other program to judge them."""
-        return FINALISTS
+    start: tuple[str, ...] = ()
+    start_note: tuple[str | None, ...] = ()
 
 
 class Prepared(NamedTuple):
@@ -113,6 +90,8 @@ class Prepared(NamedTuple):
         free: 1 for knobs that may move, `[d]`.
         locked: values of the others, `[d]`.
         library_renders: spent on pages of the library.
+        start: what `starts` are, of each target without the filling.
+        start_note: why that is not what was asked for, each; None where it is.
     """
 
     targets: Target
@@ -122,21 +101,8 @@ class Prepared(NamedTuple):
     free: np.ndarray
     locked: np.ndarray
     library_renders: int
-
-
-def make_method(name: str, start: str = DEFAULT_START) -> Method:
-    """A method by name.
-
-    Raises:
-        ValueError: no such method or start, with the nearest valid name; or a start for the rounds.
-    """
-    if name not in METHODS:
-        raise ValueError(f"no method {name!r}{nearest_hint(name, list(METHODS))}")
-    if start not in STARTS:
-        raise ValueError(f"no start {start!r}{nearest_hint(start, list(STARTS))}")
-    if name == ROUNDS and start != DEFAULT_START:
-        raise ValueError(f"start is {start!r}, but the method {ROUNDS!r} has starts of its own")
-    return Method(name, start)
+    start: tuple[str, ...]
+    start_note: tuple[str | None, ...]
 
 
 def prepare_group(
@@ -171,18 +137,28 @@ def prepare_group(
     chosen = Note(*(x[index] for x in note))
     targets = inverter.prepare(audio[index], chosen, wide_free, wide_locked, window[index])
     each = [Note(*(x[i] for x in note)) for i in range(count)]
-    starts = np.stack([_starts(inverter, method, audio[i], each[i], bank, keys[i]) for i in range(count)])
+    synth = inverter.problem.instrument
+    used = [usable_start(method.start, synth, float(midi)) for midi in note.midi]
+    rows = zip(audio, each, keys, used, strict=True)
+    starts = np.stack([_starts(inverter, method, x, to, bank, key, name) for x, to, key, (name, _) in rows])
     spent = inverter.library.renders - before
-    return Prepared(targets, starts[index], keys[index], note, free, locked, spent)
+    start, why = tuple(name for name, _ in used), tuple(reason for _, reason in used)
+    return Prepared(targets, starts[index], keys[index], note, free, locked, spent, start, why)
 
 
 def _starts(
-    inverter: Inverter, method: Method, audio: np.ndarray, note: Note, bank: np.ndarray, key: jax.Array
+    inverter: Inverter,
+    method: Method,
+    audio: np.ndarray,
+    note: Note,
+    bank: np.ndarray,
+    key: jax.Array,
+    start: str,
 ) -> np.ndarray:
     if method.name == ROUNDS:
         return inverter.starts(audio, note, bank, inverter.config.candidates)
     points, _ = make_starts(
-        method.start,
+        start,
         audio,
         note,
         instrument=inverter.problem.instrument,
@@ -250,7 +226,7 @@ def _solver(
         progress=progress,
     )
     archive = Members(jnp.asarray(found.archive.u), jnp.asarray(found.archive.loss))
-    return _inversion(inverter, group, inverter._finish(archive, group.targets, judge))._replace(
+    return _inversion(inverter, group, inverter.judge(archive, group.targets, judge))._replace(
         relaxed_loss=found.curve_loss[:, -1],
         curve=found.curve_loss,
         curve_renders=found.curve_renders,
@@ -267,18 +243,19 @@ def _made(name: str) -> Solver:
     return make_solver(name)
 
 
-def _inversion(inverter: Inverter, group: Prepared, final) -> Inversion:
+def _inversion(inverter: Inverter, group: Prepared, final: Final) -> Inversion:
     """What both kinds of search say in the same way; curves and counts are still missing."""
-    final, none = jax.tree.map(np.asarray, final), np.zeros(0)
+    judged: Any = jax.tree.map(np.asarray, final)
+    none = np.zeros(0)
     return Inversion(
-        u=final.members.u[:, 0],
-        loss=final.members.loss[:, 0],
+        u=judged.members.u[:, 0],
+        loss=judged.members.loss[:, 0],
         relaxed_loss=none,
-        yardstick=final.yardstick,
-        terms=final.terms,
-        audio=final.audio,
-        members=final.members.u,
-        member_loss=final.members.loss,
+        yardstick=judged.yardstick,
+        terms=judged.terms,
+        audio=judged.audio,
+        members=judged.members.u,
+        member_loss=judged.members.loss,
         curve=none,
         curve_renders=none,
         curve_snapped=none,
@@ -289,6 +266,8 @@ def _inversion(inverter: Inverter, group: Prepared, final) -> Inversion:
         gate_s=group.note.gate_s,
         free=group.free,
         names=tuple(spec.name for spec in inverter.problem.instrument.table),
+        start=group.start,
+        start_note=group.start_note,
     )
 
 
@@ -309,53 +288,6 @@ def joined(parts: list[Inversion]) -> Inversion:
         curve=np.concatenate(curves),
         library_renders=sum(part.library_renders for part in parts),
         interrupted=any(part.interrupted for part in parts),
+        start=tuple(name for part in parts for name in part.start),
+        start_note=tuple(note for part in parts for note in part.start_note),
     )
-
-
-def references(inverter: Inverter, group: Prepared, keys: jax.Array, *, count: int) -> list[RandomReference]:
-    """The best of `count` random presets for every target; `keys` is one a target, without the filling.
-
-    For each the same as `Inverter.reference`, but all targets of the group side by side.
-    """
-    wanted, size = len(group.note.midi), len(group.starts)
-    keys = keys[np.minimum(np.arange(size), wanted - 1)]
-    draw, noise, judge = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)(keys)
-    chunk, d = inverter.config.candidates, len(group.free)
-    best, where = np.full(size, np.inf), np.zeros((size, d), np.float32)
-    for i in range(-(-count // chunk)):
-        u = _uniform(draw, i, chunk, d)
-        u = np.where(group.free > 0, np.asarray(inverter.problem.snap(u)), group.locked).astype(np.float32)
-        loss = np.asarray(inverter._scores(u, group.targets, noise))[:, : count - i * chunk]
-        better = loss.min(axis=1) < best
-        where[better] = u[better, loss.argmin(axis=1)[better]]
-        best = np.minimum(best, loss.min(axis=1))
-    # Judged like a match: what was chosen by one evaluation is heard again with fresh noise keys.
-    same = np.broadcast_to(where[:, None], (size, inverter.config.members, d))
-    nobody = jnp.zeros(same.shape[:2], jnp.float32)
-    judged = inverter._finish(Members(jnp.asarray(same), nobody), group.targets, judge)
-    judged = jax.tree.map(np.asarray, judged)
-    return [
-        RandomReference(
-            count,
-            float(judged.members.loss[g, 0]),
-            {name: float(values[g]) for name, values in judged.terms.items()},
-            where[g],
-        )
-        for g in range(wanted)
-    ]
-
-
-def _uniform(keys: jax.Array, i: int, count: int, d: int) -> jax.Array:
-    """Uniform positions `[G, count, d]`, the i-th draw of every key."""
-    return jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, i), (count, d)))(keys)
-
-
-def distinct_members(found: Inversion, index: int, count: int) -> list[int]:
-    """Places of up to `count` finalists of a target, best first, no two closer than `DISTINCT`."""
-    chosen: list[int] = []
-    u, loss = found.members[index], found.member_loss[index]
-    for i in np.argsort(loss, kind="stable"):
-        apart = all(np.sqrt(np.mean(np.square(u[i] - u[j]))) >= DISTINCT for j in chosen)
-        if apart and len(chosen) < count:
-            chosen.append(int(i))
-    return chosen

@@ -15,6 +15,10 @@ unbounded coordinates (`reparam`); the dither is thrown in knob units. The loop 
 Replicas stand on a ladder from cold to hot: the dither of slot r is scaled by r / (replicas - 1). Every
 `exchange_every` steps all of them, and the best probes (jumps from the replicas: perturbed winners,
 crossings), are ranked: the best distinct ones take the slots, the best one the coldest, and losers are gone.
+The hottest slots are for the best probes even where a replica is better: a jump over a hill lands on a slope,
+and is worth something only after some steps down. A replica that keeps a slot goes on as if nothing had been.
+
+With the default settings the probes are the dither: the continuous one is off (see `ScheduleConfig.dither`).
 """
 
 from dataclasses import dataclass
@@ -40,8 +44,8 @@ JUMP_CHANCE = 2.0
 STEP_FROM_STARTS = 0.1
 
 
-class HybridState(NamedTuple):
-    """State of the law; leading axis of the arrays is the replica.
+class Course(NamedTuple):
+    """Where the replicas are and what they remember; leading axis is the replica.
 
     Attributes:
         z: positions in unbounded coordinates, `[P, d]`.
@@ -49,9 +53,25 @@ class HybridState(NamedTuple):
         first: momentum, `[P, d]`.
         second: running mean of squared gradients, `[P, d]`.
         age: steps since birth, `[P]`.
-        best: best preset of each replica since birth.
         gains: of the scheduler.
         monitor: of each replica's loss.
+    """
+
+    z: jax.Array
+    last_slope: jax.Array
+    first: jax.Array
+    second: jax.Array
+    age: jax.Array
+    gains: Gains
+    monitor: Monitor
+
+
+class HybridState(NamedTuple):
+    """State of the law.
+
+    Attributes:
+        course: of the replicas.
+        best: best preset of each replica since birth.
         probes: the best probes since the last exchange.
         starts: where the search began, to cross with, `[k, d]`.
         space: of the knobs.
@@ -61,14 +81,8 @@ class HybridState(NamedTuple):
         backed_off: times that a replica diverged and was put back to its best, so far.
     """
 
-    z: jax.Array
-    last_slope: jax.Array
-    first: jax.Array
-    second: jax.Array
-    age: jax.Array
+    course: Course
     best: Members
-    gains: Gains
-    monitor: Monitor
     probes: Members
     starts: jax.Array
     space: Space
@@ -94,11 +108,12 @@ class Hybrid:
         kept_probes: probes remembered until the next exchange.
         cross_starts: whether probes also take knobs over from the starts.
         discrete_often: how often a probe redraws a discrete knob, beside a continuous one.
+        reserved: slots that only probes can take at an exchange.
     """
 
     replicas: int = 4
     probes: int = 8
-    exchange_every: int = 15
+    exchange_every: int = 8
     shape: str = "sensitivity*bounds"
     schedule: ScheduleConfig = ScheduleConfig()
     clip_norm: float = 10.0
@@ -107,6 +122,7 @@ class Hybrid:
     kept_probes: int = 16
     cross_starts: bool = True
     discrete_often: float = 2.0
+    reserved: int = 2
 
     @property
     def scores(self) -> int:
@@ -122,18 +138,10 @@ class Hybrid:
         """Replicas at the best distinct starts."""
         born = distinct_members(key, start, space, self.replicas, step=STEP_FROM_STARTS)
         zero = jnp.zeros((), jnp.int32)
-        probes = empty_members(max(self.kept_probes, 1), start.u.shape[1])
-        none = jnp.zeros_like(born.u)
-        state = HybridState(
-            z=none,
-            last_slope=none,
-            first=none,
-            second=none,
-            age=jnp.zeros(self.replicas, jnp.int32),
+        return HybridState(
+            course=self._fresh(born),
             best=born,
-            gains=self._fresh_gains(),
-            monitor=jax.vmap(lyapunov.forget)(born.loss),
-            probes=probes,
+            probes=self._no_probes(start.u),
             starts=start.u,
             space=space,
             progress=jnp.zeros(()),
@@ -141,12 +149,11 @@ class Hybrid:
             restored=zero,
             backed_off=zero,
         )
-        return self._born(state, born)
 
     def ask(self, key: jax.Array, state: HybridState, progress: jax.Array) -> tuple[Query, HybridState]:
         """The replicas, and jumps from their bests."""
         state = state._replace(progress=jnp.asarray(progress, state.progress.dtype))
-        return Query(self._jumps(key, state), to_bounded(state.z)), state
+        return Query(self._jumps(key, state), to_bounded(state.course.z)), state
 
     def tell(self, key: jax.Array, state: HybridState, query: Query, answer: Answer) -> HybridState:
         """Shape, schedule, update, and now and then exchange."""
@@ -160,15 +167,18 @@ class Hybrid:
 
     def trace(self, state: HybridState) -> dict[str, jax.Array]:
         """Gains, means over replicas; loss and verdict of the coldest replica; counts so far."""
-        reading = jax.vmap(lyapunov.read)(state.monitor)
+        gains, monitor = state.course.gains, state.course.monitor
+        reading = jax.vmap(lyapunov.read)(monitor)
         config, progress = self.schedule, state.progress
         return {
-            "alpha": jnp.mean(schedule.alpha(state.gains, progress, config)),
-            "mu": jnp.mean(schedule.mu(state.gains, config)),
-            "sigma": jnp.mean(schedule.sigma(state.gains, progress, config)),
-            "agreement": jnp.mean(state.gains.agreement),
-            "plateau_steps": jnp.mean(state.gains.plateau.astype(jnp.float32)),
-            "loss": state.monitor.last[0],
+            "alpha": jnp.mean(schedule.alpha(gains, progress, config)),
+            "mu": jnp.mean(schedule.mu(gains, config)),
+            "sigma": jnp.mean(schedule.sigma(gains, progress, config)),
+            "agreement": jnp.mean(gains.agreement),
+            "trend": jnp.mean(gains.trend),
+            "norm": jnp.mean(gains.norm),
+            "plateau_steps": jnp.mean(gains.plateau.astype(jnp.float32)),
+            "loss": monitor.last[0],
             "drift": reading.drift[0],
             "confidence": reading.confidence[0],
             "verdict": reading.verdict[0],
@@ -177,9 +187,9 @@ class Hybrid:
         }
 
     def _jumps(self, key: jax.Array, state: HybridState) -> jax.Array:
-        d = state.z.shape[1]
+        z = state.course.z
         if self.probes == 0:
-            return jnp.zeros((0, d), state.z.dtype)
+            return jnp.zeros((0, z.shape[1]), z.dtype)
         rank_key, jump_key = jax.random.split(key)
         # Better replicas have more children: of two ranks drawn, the better one.
         rank = jnp.min(jax.random.randint(rank_key, (2, self.probes), 0, self.replicas), axis=0)
@@ -206,29 +216,30 @@ class Hybrid:
         score = jnp.where(jnp.isfinite(answer.score), answer.score, BAD_LOSS)
         probes = state.probes
         if self.probes and self.exchange_every:
-            pool = Members(
-                jnp.concatenate([probes.u, query.score]), jnp.concatenate([probes.loss, score])
-            )
+            pool = Members(jnp.concatenate([probes.u, query.score]), jnp.concatenate([probes.loss, score]))
             probes = keep_distinct(pool, self.kept_probes)
-        z = jnp.where(finite[:, None], state.z, to_unbounded(best.u))
+        course = state.course
+        z = jnp.where(finite[:, None], course.z, to_unbounded(best.u))
         # Momentum would carry it straight back.
-        first = jnp.where(finite[:, None], state.first, 0.0)
+        first = jnp.where(finite[:, None], course.first, 0.0)
         restored = state.restored + jnp.sum(~finite).astype(jnp.int32)
-        state = state._replace(z=z, first=first, best=best, probes=probes, restored=restored)
-        return state, slope, better
+        course = course._replace(z=z, first=first)
+        return state._replace(course=course, best=best, probes=probes, restored=restored), slope, better
 
     def _schedule(
         self, state: HybridState, slope: jax.Array, loss: jax.Array, better: jax.Array
     ) -> HybridState:
         """Gains from feedback; a diverging replica goes back to its best with a shrunken step."""
-        product = jnp.sum(slope * state.last_slope, axis=1)
-        norms = jnp.sum(jnp.square(slope), axis=1) * jnp.sum(jnp.square(state.last_slope), axis=1)
-        cosine = product / jnp.sqrt(norms + 1e-20)
+        course = state.course
+        norm, norm_before = jnp.linalg.norm(slope, axis=1), jnp.linalg.norm(course.last_slope, axis=1)
+        cosine = jnp.sum(slope * course.last_slope, axis=1) / (norm * norm_before + 1e-10)
+        before = course.monitor.last
         # A loss that merely equals the best (silence, say) is no progress.
-        heard = Feedback(better, cosine)
-        gains = jax.vmap(lambda g, f: schedule.update_gains(g, f, self.schedule))(state.gains, heard)
-        monitor = jax.vmap(lyapunov.observe)(state.monitor, loss)
-        z, first = state.z, state.first
+        fall = jnp.where(jnp.isfinite(loss), (before - loss) / jnp.maximum(before, 1e-6), -1.0)
+        heard = Feedback(better, fall, cosine, norm)
+        gains = jax.vmap(lambda g, f: schedule.update_gains(g, f, self.schedule))(course.gains, heard)
+        monitor = jax.vmap(lyapunov.observe)(course.monitor, loss)
+        z, first = course.z, course.first
         count = state.backed_off
         if self.watch:
             diverging = jax.vmap(lyapunov.read)(monitor).verdict == DIVERGING
@@ -238,34 +249,34 @@ class Hybrid:
             gains = _choose(diverging, retired, gains)
             monitor = _choose(diverging, jax.vmap(lyapunov.forget)(state.best.loss), monitor)
             count = count + jnp.sum(diverging).astype(jnp.int32)
-        return state._replace(
-            z=z, first=first, gains=gains, monitor=monitor, last_slope=slope, backed_off=count
-        )
+        course = course._replace(z=z, first=first, gains=gains, monitor=monitor, last_slope=slope)
+        return state._replace(course=course, backed_off=count)
 
     def _update(self, key: jax.Array, state: HybridState, slope: jax.Array) -> HybridState:
         """The law."""
-        config = self.schedule
-        age = state.age + 1
-        mu = schedule.mu(state.gains, config)[:, None]
-        first = mu * state.first + (1.0 - mu) * slope
-        second = SECOND_MOMENT * state.second + (1.0 - SECOND_MOMENT) * jnp.square(slope)
+        config, course = self.schedule, state.course
+        age = course.age + 1
+        mu = schedule.mu(course.gains, config)[:, None]
+        first = mu * course.first + (1.0 - mu) * slope
+        second = SECOND_MOMENT * course.second + (1.0 - SECOND_MOMENT) * jnp.square(slope)
         # Both averages start at 0 (Adam, eq. 3); mu moves, so its middle stands for it.
         unbiased = first / (1.0 - config.momentum**age)[:, None]
         scale = jnp.sqrt(second / (1.0 - SECOND_MOMENT**age)[:, None]) + 1e-8
-        alpha = schedule.alpha(state.gains, state.progress, config)[:, None]
-        z = state.z - alpha * unbiased / scale
+        alpha = schedule.alpha(course.gains, state.progress, config)[:, None]
+        z = course.z - alpha * unbiased / scale
         z = self._thrown(key, state, z, second)
-        before = to_bounded(state.z)
+        before = to_bounded(course.z)
         moved = before + jnp.clip(to_bounded(z) - before, -self.slew, self.slew)
         z = jnp.where(jnp.abs(moved - to_bounded(z)) > 1e-6, to_unbounded(moved), z)
-        return state._replace(z=z, first=first, second=second, age=age, step=state.step + 1)
+        course = course._replace(z=z, first=first, second=second, age=age)
+        return state._replace(course=course, step=state.step + 1)
 
     def _thrown(self, key: jax.Array, state: HybridState, z: jax.Array, second: jax.Array) -> jax.Array:
         """Positions after the dither; hot slots are thrown further."""
         if self.schedule.dither == 0.0:
             return z
         ladder = jnp.linspace(0.0, 1.0, self.replicas) if self.replicas > 1 else jnp.ones(1)
-        size = schedule.sigma(state.gains, state.progress, self.schedule) * ladder
+        size = schedule.sigma(state.course.gains, state.progress, self.schedule) * ladder
 
         def one(key, z, second, size):
             u = to_bounded(z)
@@ -276,32 +287,39 @@ class Hybrid:
         return to_unbounded(jax.vmap(one)(keys, z, second, size))
 
     def _exchange(self, state: HybridState) -> HybridState:
-        """The best distinct of replicas and probes take the slots, best first."""
+        """The best distinct of replicas and probes take the slots, best first; the last are for probes."""
+        probes, reserved = state.probes, min(self.reserved, self.replicas - 1) if self.probes else 0
         pool = Members(
-            jnp.concatenate([state.best.u, state.probes.u]),
-            jnp.concatenate([state.best.loss, state.probes.loss]),
+            jnp.concatenate([state.best.u, probes.u]), jnp.concatenate([state.best.loss, probes.loss])
         )
-        born = keep_distinct(pool, self.replicas)
-        empty = empty_members(state.probes.u.shape[0], state.z.shape[1])
-        return self._born(state._replace(probes=empty), born)
+        born = keep_distinct(pool, self.replicas - reserved)
+        if reserved:
+            taken = jnp.any(jnp.all(probes.u[:, None] == born.u[None], axis=-1), axis=1)
+            jumped = keep_distinct(probes._replace(loss=jnp.where(taken, BAD_LOSS, probes.loss)), reserved)
+            stays = jax.tree.map(lambda x: x[-reserved:], state.best)
+            jumped = _choose(jumped.loss < 0.5 * BAD_LOSS, jumped, stays)
+            born = Members(*(jnp.concatenate(pair) for pair in zip(born, jumped, strict=True)))
+        same = jnp.all(born.u[:, None] == state.best.u[None], axis=-1) & (born.loss[:, None] < BAD_LOSS)
+        survivors = jax.tree.map(lambda x: x[jnp.argmax(same, axis=1)], state.course)
+        course = _choose(jnp.any(same, axis=1), survivors, self._fresh(born))
+        return state._replace(course=course, best=born, probes=self._no_probes(state.starts))
 
-    def _born(self, state: HybridState, born: Members) -> HybridState:
+    def _fresh(self, born: Members) -> Course:
         """Replicas at new places, with nothing remembered."""
         none = jnp.zeros_like(born.u)
-        return state._replace(
+        gains = schedule.fresh_gains(self.schedule)
+        return Course(
             z=to_unbounded(born.u),
             last_slope=none,
             first=none,
             second=none,
             age=jnp.zeros(self.replicas, jnp.int32),
-            best=born,
-            gains=self._fresh_gains(),
+            gains=jax.tree.map(lambda x: jnp.broadcast_to(x, (self.replicas,)), gains),
             monitor=jax.vmap(lyapunov.forget)(born.loss),
         )
 
-    def _fresh_gains(self) -> Gains:
-        fresh = schedule.fresh_gains(self.schedule)
-        return jax.tree.map(lambda x: jnp.broadcast_to(x, (self.replicas,)), fresh)
+    def _no_probes(self, starts: jax.Array) -> Members:
+        return empty_members(max(self.kept_probes, 1), starts.shape[1])
 
 
 def _choose(mask: jax.Array, yes, no):

@@ -10,21 +10,12 @@ Notes that are not given are estimated. No file is touched.
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from ddsprl.fitting.grouped import (
-    DEFAULT_START,
-    ROUNDS,
-    Inversion,
-    Prepared,
-    joined,
-    make_method,
-    prepare_group,
-    search_group,
-)
+from ddsprl.fitting.grouped import Inversion, Prepared, joined, prepare_group, search_group
 from ddsprl.fitting.inverter import (
     InversionConfig,
     Inverter,
@@ -34,6 +25,7 @@ from ddsprl.fitting.inverter import (
     make_problem,
 )
 from ddsprl.fitting.library import Library
+from ddsprl.fitting.methods import DEFAULT_BUDGET, DEFAULT_METHOD, Method, make_method
 from ddsprl.fitting.recording import most_plausible, pitch_hypotheses
 from ddsprl.io import estimate_gate
 from ddsprl.io.ahead import ahead
@@ -59,13 +51,13 @@ def invert(
     sample_rate: int,
     *,
     key: jax.Array,
-    method: str = ROUNDS,
-    start: str = DEFAULT_START,
+    method: str = DEFAULT_METHOD,
+    start: str | None = None,
     midi: float | Sequence[float] | np.ndarray | None = None,
     gate_s: float | Sequence[float] | np.ndarray | None = None,
     library: Library | None = None,
     bank: np.ndarray | None = None,
-    budget: int = 9_000,
+    budget: int = DEFAULT_BUDGET,
     config: InversionConfig | None = None,
     inverter: Inverter | None = None,
     free: np.ndarray | None = None,
@@ -80,7 +72,9 @@ def invert(
         sample_rate: in Hz.
         key: PRNG key; noise of candidates, jumps and judgement. Do not reuse the key of a rendered target.
         method: `rounds`, or a name of `ddsprl.fitting.registry.SOLVERS`.
-        start: of `ddsprl.fitting.starts.STARTS`, where a solver begins; the rounds have their own.
+        start: of `ddsprl.fitting.starts.STARTS`, where a solver begins; what is usual for the method if None.
+            The rounds have starts of their own. Where a sound is outside of what the guess was trained for,
+            the library takes its place, and `start_note` of the result says so.
         midi: note number, one for all or one each; estimated if None.
         gate_s: seconds the key is held, likewise.
         library: pages of random presets to start from; made in memory if None, and kept for later calls.
@@ -102,41 +96,50 @@ def invert(
             method or start; a budget that does not pay for the starts.
     """
     chosen = make_method(method, start)
-    audio = np.asarray(targets, np.float32)
-    if audio.ndim != 2 or not audio.size:
-        raise ValueError(f"targets has shape {audio.shape}; expected [batch, samples]")
-    if not np.isfinite(audio).all():
-        raise ValueError("targets holds values that are not finite")
-    count, n = audio.shape
+    audio = _sounds(targets)
     if inverter is None:
-        inverter = _inverter(sample_rate, n, config or InversionConfig(), library)
-    synth = inverter.problem.instrument
-    if (synth.sample_rate, synth.n_samples) != (sample_rate, n):
-        made_for = f"{synth.n_samples} samples at {synth.sample_rate} Hz"
-        raise ValueError(f"targets have {n} samples at {sample_rate} Hz; the inverter is made for {made_for}")
-    d, before = synth.n_params, inverter.library.renders
-    bank = _array("bank", bank, np.zeros((0, d)), None if bank is None else (len(bank), d))
-    free, locked = _array("free", free, np.ones(d)), _array("locked", locked, np.zeros(d))
+        inverter = _inverter(sample_rate, audio.shape[1], config or InversionConfig(), library)
+    knobs = _knobs(inverter, sample_rate, audio, bank, free, locked)
     window = _array("window", window, np.ones_like(audio))
-    notes = _notes(audio, midi, gate_s, inverter, jax.random.fold_in(key, count))
+    notes = Note(*_notes(audio, midi, gate_s, inverter, jax.random.fold_in(key, len(audio))))
+    before = inverter.library.renders
     # A target's key depends on its place in the batch only, not on how many are worked on together.
-    keys = _keys(key, np.arange(count))
-    size, parts = group_size(), []
+    batch = _Batch(audio, notes, _keys(key, np.arange(len(audio))), window, knobs)
+    found = joined(_searched(inverter, chosen, batch, budget, progress))
+    return found._replace(library_renders=inverter.library.renders - before)
+
+
+class _Batch(NamedTuple):
+    """What `invert` was asked for, checked; leading axis is the target, but for the knobs."""
+
+    audio: np.ndarray
+    note: Note
+    keys: jax.Array
+    window: np.ndarray
+    knobs: dict[str, Any]
+
+
+def _searched(
+    inverter: Inverter, method: Method, batch: _Batch, budget: int, progress: Progress | None
+) -> list[Inversion]:
+    """Findings of every group; after Ctrl-C of those that were reached."""
+    count, size, parts = len(batch.audio), group_size(), []
     for first in range(0, count, size):
         rows = slice(first, first + size)
-        note = Note(*(x[rows] for x in notes))
-        knobs = {"window": window[rows], "bank": bank, "free": free, "locked": locked}
-        group = prepare_group(inverter, chosen, audio[rows], note, keys[rows], **knobs)
+        note, window = Note(*(x[rows] for x in batch.note)), batch.window[rows]
+        group = prepare_group(
+            inverter, method, batch.audio[rows], note, batch.keys[rows], window=window, **batch.knobs
+        )
         report = _offset_progress(progress, first // size, -(-count // size))
         try:
-            parts.append(search_group(inverter, chosen, group, budget=budget, progress=report))
+            parts.append(search_group(inverter, method, group, budget=budget, progress=report))
         except KeyboardInterrupt:
             if not parts:
                 raise
             break  # before the first round of this group was over
         if parts[-1].interrupted:
             break
-    return joined(parts)._replace(library_renders=inverter.library.renders - before)
+    return parts
 
 
 def invert_stream(
@@ -144,12 +147,12 @@ def invert_stream(
     sample_rate: int,
     *,
     key: jax.Array,
-    method: str = ROUNDS,
-    start: str = DEFAULT_START,
+    method: str = DEFAULT_METHOD,
+    start: str | None = None,
     midi: float | None = None,
     gate_s: float | None = None,
     bank: np.ndarray | None = None,
-    budget: int = 9_000,
+    budget: int = DEFAULT_BUDGET,
     config: InversionConfig | None = None,
     library: Library | None = None,
 ) -> Generator[Streamed, None, None]:
@@ -185,10 +188,8 @@ def invert_stream(
     def groups() -> Iterator[tuple[np.ndarray, Inverter, Prepared]]:
         for index, audio in _by_length(sounds):
             inverter = inverter_for(audio.shape[1])
-            d = inverter.problem.instrument.n_params
-            rows = _array("bank", bank, np.zeros((0, d)), None if bank is None else (len(bank), d))
             note = Note(*_notes(audio, midi, gate_s, inverter, jax.random.fold_in(key, int(index[0]))))
-            knobs = {"free": np.ones(d, np.float32), "locked": np.zeros(d, np.float32), "bank": rows}
+            knobs = _knobs(inverter, sample_rate, audio, bank, None, None)
             window, keys = np.ones_like(audio), _keys(key, index)
             group = prepare_group(inverter, chosen, audio, note, keys, window=window, **knobs)
             yield index, inverter, group
@@ -223,6 +224,30 @@ def _inverter(sample_rate: int, n: int, config: InversionConfig, library: Librar
     if library is None:
         return default_inverter(sample_rate, n, config)
     return Inverter(make_problem(sample_rate, n / sample_rate), config, library)
+
+
+def _sounds(targets: np.ndarray | jax.Array) -> np.ndarray:
+    """Targets `[B, n]`, checked."""
+    audio = np.asarray(targets, np.float32)
+    if audio.ndim != 2 or not audio.size:
+        raise ValueError(f"targets has shape {audio.shape}; expected [batch, samples]")
+    if not np.isfinite(audio).all():
+        raise ValueError("targets holds values that are not finite")
+    return audio
+
+
+def _knobs(inverter: Inverter, sample_rate: int, audio: np.ndarray, bank, free, locked) -> dict[str, Any]:
+    """Bank, free mask and locked positions, checked, for targets that fit the inverter."""
+    synth, n = inverter.problem.instrument, audio.shape[1]
+    if (synth.sample_rate, synth.n_samples) != (sample_rate, n):
+        made_for = f"{synth.n_samples} samples at {synth.sample_rate} Hz"
+        raise ValueError(f"targets have {n} samples at {sample_rate} Hz; the inverter is made for {made_for}")
+    d = synth.n_params
+    return {
+        "bank": _array("bank", bank, np.zeros((0, d)), None if bank is None else (len(bank), d)),
+        "free": _array("free", free, np.ones(d)),
+        "locked": _array("locked", locked, np.zeros(d)),
+    }
 
 
 def _keys(key: jax.Array, index: np.ndarray) -> jax.Array:

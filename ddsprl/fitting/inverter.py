@@ -70,22 +70,6 @@ class InversionConfig:
         return max(1, rounds - max(1, round(self.snapped_share * rounds)))
 
 
-class RandomReference(NamedTuple):
-    """The best of some random presets.
-
-    Attributes:
-        count: how many were tried.
-        loss: of the best.
-        terms: its weighted loss terms.
-        u: its knob positions, `[d]`.
-    """
-
-    count: int
-    loss: float
-    terms: dict[str, float]
-    u: np.ndarray
-
-
 class Final(NamedTuple):
     """Judgement of the members with fresh noise keys, of one target."""
 
@@ -99,7 +83,17 @@ Progress = Callable[[int, int, float], None]
 
 
 class Inverter:
-    """The compiled programs of one instrument and objective, and the library they start from."""
+    """The compiled programs of one instrument and objective, and the library they start from.
+
+    Attributes:
+        problem: static.
+        config: of the search.
+        library: of random presets.
+        interrupted: whether Ctrl-C ended the last `run`.
+        scores: program; losses `[G, m]` of candidates `[G, m, d]`, given targets and a noise key each, `[G]`.
+        judge: program; a `Final` for each of G targets, given members `[G, k, d]`, targets and keys `[G]`:
+            all members with fresh noise keys, best first, and the details of the best.
+    """
 
     def __init__(self, problem: Problem, config: InversionConfig, library: Library | None = None) -> None:
         """Nothing is compiled or rendered yet."""
@@ -108,45 +102,15 @@ class Inverter:
         self.library = Library(problem.instrument, config.library) if library is None else library
         self.interrupted = False
         self._prepare = _over_targets(self._target)
-        self._scores = _over_targets(problem.scores)
+        self.scores = _over_targets(problem.scores)
         self._jumps = _over_targets(self._children)
         search = partial(search_round, problem, steps=config.steps)
         self._round = _over_targets(search, (0, 0, 0, 0, None))
-        self._finish = _over_targets(self._judge)
+        self.judge = _over_targets(self._judged)
 
     def prepare(self, audio, notes: Note, free, locked, window) -> Target:
         """Analyze a group of targets, `[G, n]`, once; knob vectors `[G, d]`, windows `[G, n]`."""
         return self._prepare(audio, notes, free, locked, window)
-
-    def reference(self, audio, note, free, locked, window, count: int, key: jax.Array) -> RandomReference:
-        """Best of `count` random presets for one target.
-
-        Args:
-            audio: `[n]`.
-            note: (midi, gate_s).
-            free: as in `invert`.
-            locked: likewise.
-            window: `[n]`.
-            count: of random presets.
-            key: PRNG key.
-        """
-        draw, noise, judge = jax.random.split(key, 3)
-        midi, gate_s = note
-        targets = self._alone(audio, Note(midi, gate_s, 1.0), free, locked, window)
-        best, where = np.inf, np.zeros(len(free), np.float32)
-        for i in range(-(-count // self.config.candidates)):
-            shape = (self.config.candidates, len(free))
-            u = self.problem.instrument.snap(jax.random.uniform(jax.random.fold_in(draw, i), shape))
-            u = np.where(free > 0, u, locked)
-            loss = self._score(u, targets, noise)[: count - i * len(u)]
-            if loss.min() < best:
-                best, where = float(loss.min()), u[loss.argmin()]
-        # Judged like a match: what was chosen by one evaluation is heard again with fresh noise keys.
-        same = np.broadcast_to(where, (group_size(), self.config.members, len(where)))
-        nobody = jnp.zeros(same.shape[:2], jnp.float32)
-        judged = self._finish(Members(jnp.asarray(same), nobody), targets, self._keys(judge))
-        terms = {k: float(v[0]) for k, v in judged.terms.items()}
-        return RandomReference(count, float(judged.members.loss[0, 0]), terms, where)
 
     def best_start(
         self, audio: np.ndarray, note: Note, key: jax.Array, window: np.ndarray | None = None
@@ -167,7 +131,7 @@ class Inverter:
     def _score(self, u: np.ndarray, targets: Target, key: jax.Array) -> np.ndarray:
         """Losses of candidates `[m, d]` for a lone target, `[m]`."""
         wide = np.broadcast_to(u, (group_size(), *u.shape))
-        return np.asarray(self._scores(wide, targets, self._keys(key)))[0]
+        return np.asarray(self.scores(wide, targets, self._keys(key)))[0]
 
     def _keys(self, key: jax.Array) -> jax.Array:
         return jnp.broadcast_to(key, (group_size(),))
@@ -220,7 +184,7 @@ class Inverter:
             if not curve:
                 raise
             self.interrupted = True
-        final = self._finish(members, targets, judge_keys)
+        final = self.judge(members, targets, judge_keys)
         return final, np.concatenate(curve, axis=1), relaxed
 
     def _settings(self, i: int, rounds: int, *, snapped: bool) -> RoundSettings:
@@ -239,7 +203,7 @@ class Inverter:
         parents = members.u[order[(rank * self.config.members).astype(jnp.int32)]]
         return jumps(b, parents, members.u, target.free)[: self.config.candidates]
 
-    def _judge(self, members: Members, target: Target, key: jax.Array) -> Final:
+    def _judged(self, members: Members, target: Target, key: jax.Array) -> Final:
         """Mean loss of every member, snapped, over fresh noise keys; details of the best."""
         problem = self.problem
         u = problem.instrument.snap(problem.constrain(members.u, target))

@@ -5,27 +5,60 @@ presets, which are within reach by construction). Worse than nearly all of these
 probably not one of the instrument's, with a false-alarm rate that is known: of sounds within reach, that
 share does at least as badly.
 
-    verdict = judge_reach(result.loss)
+    conditions = Conditions(method="rounds", budget=9000, sample_rate=16_000, duration_s=0.5, note="given")
+    verdict = judge_reach(result.loss, conditions=conditions)
     print(verdict.sentence)
 
 The table is `data/reach.json`, made by `python benchmarks/reach.py` from the rows of the match benchmark: 64
-random presets of serum_lite, 16 kHz, half a second, the note given, the default objective and budget. For
-matches under other conditions (a small budget, other weights, an estimated note) it is a rough guide only.
-Both measures are kept there: `loss` as it is, and `ratio`, the loss over that of the best of 512 random
-presets. The loss is the default: the ratio forgives, because sounds that are out of reach are as far from
-random presets as from the match.
+random presets of serum_lite under the conditions of `table_conditions()`. Under others the losses are on
+another scale (a small budget and an estimated note make them larger, other rates and lengths either way), so
+that the false-alarm rate is a guess; the verdict then says which conditions differ. Both measures are kept
+there: `loss` as it is, and `ratio`, the loss over that of the best of 512 random presets. The loss is the
+default: the ratio forgives, because sounds that are out of reach are as far from random presets as from the
+match.
 """
 
 import json
 from functools import lru_cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 # Up to these false-alarm rates a match is called out of reach, or at the edge.
 OUT, EDGE = 0.05, 0.20
 MEASURES = ("loss", "ratio")
+
+
+class Conditions(NamedTuple):
+    """What the losses of matches depend on, besides the sound.
+
+    Attributes:
+        method: of the search.
+        budget: renders.
+        sample_rate: of the comparison, Hz.
+        duration_s: of the clips.
+        note: `given` or `estimated`.
+        locked: knobs that could not move.
+    """
+
+    method: str
+    budget: int
+    sample_rate: int
+    duration_s: float
+    note: str
+    locked: int = 0
+
+
+# How a condition that differs is put to people: that of the table, and the one here.
+WORDS = {
+    "method": "{}, not {}",
+    "budget": "{:,} renders, not {:,}",
+    "sample_rate": "{:,} Hz, not {:,}",
+    "duration_s": "{:g} s, not {:g}",
+    "note": "notes {}, not {}",
+    "locked": "{} locked knobs, not {}",
+}
 
 
 class Reach(NamedTuple):
@@ -36,15 +69,23 @@ class Reach(NamedTuple):
         verdict: `within reach`, `at the edge of reach` or `probably out of reach`.
         sentence: the same for people, with its false-alarm rate.
         false_alarm: how often a sound within reach does at least as badly, in (0, 1].
+        differs: in words, each condition that is not the table's; with any, `false_alarm` is a guess.
     """
 
     percentile: float
     verdict: str
     sentence: str
     false_alarm: float
+    differs: tuple[str, ...] = ()
 
 
-def judge_reach(value: float, *, measure: str = "loss", known: np.ndarray | None = None) -> Reach:
+def judge_reach(
+    value: float,
+    *,
+    measure: str = "loss",
+    known: np.ndarray | None = None,
+    conditions: Conditions | None = None,
+) -> Reach:
     """Where a match stands among matches of sounds within reach.
 
     The false-alarm rate is (1 + n_worse) / (1 + n), n_worse counting those at least as bad: the p-value of a
@@ -54,6 +95,7 @@ def judge_reach(value: float, *, measure: str = "loss", known: np.ndarray | None
         value: of the match, in the measure's unit; what is not finite is out of reach.
         measure: `loss`, or `ratio` to the best of 512 random presets.
         known: values of sounds within reach, `[n]`; the stored table if None.
+        conditions: under which the match was made; those of the table if None.
 
     Raises:
         ValueError: no such measure.
@@ -76,7 +118,20 @@ def judge_reach(value: float, *, measure: str = "loss", known: np.ndarray | None
     sentence += verdict
     if verdict != "within reach":
         sentence += f"; {_in_hundred(false_alarm)} sounds within reach do as badly"
-    return Reach(percentile, verdict, sentence, false_alarm)
+    differs = () if conditions is None else differences(conditions)
+    if differs:
+        sentence += f" (a rough guide: those were matched with {'; '.join(differs)})"
+    return Reach(percentile, verdict, sentence, false_alarm, differs)
+
+
+def differences(conditions: Conditions) -> tuple[str, ...]:
+    """The conditions that are not those of the stored table, in words."""
+    table = table_conditions()
+    return tuple(
+        words.format(getattr(table, name), getattr(conditions, name))
+        for name, words in WORDS.items()
+        if getattr(table, name) != getattr(conditions, name)
+    )
 
 
 def _in_hundred(rate: float) -> str:
@@ -86,5 +141,17 @@ def _in_hundred(rate: float) -> str:
 @lru_cache(maxsize=1)
 def stored_table() -> dict[str, np.ndarray]:
     """Values of sounds within reach by measure, rising, `[n]` each."""
+    return {name: np.sort(np.asarray(values, float)) for name, values in _stored()["values"].items()}
+
+
+@lru_cache(maxsize=1)
+def table_conditions() -> Conditions:
+    """Conditions of the stored table; where it does not say, those of the match benchmark's first part."""
+    usual = Conditions("rounds", 9_000, 16_000, 0.5, "given")
+    said = {name: value for name, value in _stored().items() if name in Conditions._fields}
+    return usual._replace(**said)
+
+
+def _stored() -> dict[str, Any]:
     text = files("ddsprl.fitting").joinpath("data", "reach.json").read_text(encoding="utf-8")
-    return {name: np.sort(np.asarray(values, float)) for name, values in json.loads(text)["values"].items()}
+    return json.loads(text)

@@ -1,8 +1,9 @@
 """Where a search begins, by name: a setting of a comparison, not of a method.
 
 Every solver can be given every start, so that a good start is not mistaken for a good solver. A start is a
-set of positions; the driver snaps, scores and charges them. What lies behind some of them (a library) was
-rendered once for many targets, and is reported for the comparison to share out.
+set of positions; the driver snaps, scores and charges them. What lies behind some of them (a page of a
+library, a trained network) was rendered once for many targets; `shared_work` says what and how much, for a
+comparison to share out.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.fitting.cues import envelope_cues, with_cues
-from ddsprl.fitting.guess import guess_starts
+from ddsprl.fitting.guess import guess_starts, load_guess
 from ddsprl.fitting.library import Library
 from synth_jax import Instrument, Note
 from synth_jax.params import nearest_hint
@@ -51,6 +52,61 @@ class StartRequest(NamedTuple):
 Starts = tuple[np.ndarray, int]
 
 
+class SharedWork(NamedTuple):
+    """Renders behind a start that other targets share; equal ones are the same work, done once.
+
+    Attributes:
+        midi: note of the page of the library, 0 for work that serves all notes.
+        gate_s: its gate, likewise.
+        renders: that it took, now or long ago.
+        samples: of a rendered clip, likewise.
+    """
+
+    midi: float
+    gate_s: float
+    renders: int
+    samples: int
+
+
+def shared_renders(name: str, *, count: int, library: Library | None) -> int:
+    """Renders behind `count` positions of a start that other targets share; 0 if there are none.
+
+    Args:
+        name: of `STARTS`.
+        count: positions wanted.
+        library: as for `make_starts`.
+    """
+    if name == "guess":
+        return load_guess(None).header.training_renders
+    # The first of the cues is the neutral patch.
+    asked = name in ("library", "best") or (name == "cues" and count > 1)
+    return library.config.size if asked and library is not None else 0
+
+
+def shared_work(name: str, note: Note, *, count: int, library: Library | None) -> SharedWork | None:
+    """The work behind a start for a note that other targets share; None if there is none.
+
+    Args:
+        name: of `STARTS`.
+        note: at which the target is played, scalars.
+        count: positions wanted.
+        library: as for `make_starts`; the page is rendered if it is not there.
+    """
+    renders = shared_renders(name, count=count, library=library)
+    if not renders:
+        return None
+    if name == "guess":
+        return SharedWork(0.0, 0.0, renders, 0)
+    assert library is not None
+    return page_work(library, float(note.midi), float(note.gate_s))
+
+
+def page_work(library: Library, midi: float, gate_s: float) -> SharedWork:
+    """The page of a library that serves a note; it is rendered if it is not there."""
+    page = library.page(midi, gate_s)
+    return SharedWork(page.midi, page.gate_s, len(page.presets), library.instrument.n_samples)
+
+
 def make_starts(
     name: str,
     audio: np.ndarray,
@@ -77,8 +133,7 @@ def make_starts(
         given: positions `[m, d]`; needed by `given`.
 
     Returns:
-        Positions `[k, d]` with 1 <= k <= count, and the renders behind them that other targets share: the
-        size of the library page they were drawn from, whether it was rendered now or long ago.
+        Positions `[k, d]` with 1 <= k <= count, and `shared_renders`, whether rendered now or long ago.
 
     Raises:
         ValueError: unknown name (with the nearest valid one), or something that the start needs is missing.
@@ -88,56 +143,58 @@ def make_starts(
     if count < 1:
         raise ValueError(f"count is {count}; a start has at least one position")
     audio = np.asarray(audio, np.float32)
-    points, shared = STARTS[name](StartRequest(instrument, audio, note, count, key, library, bank, given))
-    return np.asarray(points[:count], np.float32), shared
+    points = STARTS[name](StartRequest(instrument, audio, note, count, key, library, bank, given))
+    return np.asarray(points[:count], np.float32), shared_renders(name, count=count, library=library)
 
 
-def _neutral(request: StartRequest) -> Starts:
+def _neutral(request: StartRequest) -> np.ndarray:
     """The neutral patch, one position."""
-    return np.asarray(request.instrument.default)[None], 0
+    return np.asarray(request.instrument.default)[None]
 
 
-def _given(request: StartRequest) -> Starts:
+def _given(request: StartRequest) -> np.ndarray:
     """What the caller has."""
-    return _rows("given", request.given, request), 0
+    return _rows("given", request.given, request)
 
 
-def _random(request: StartRequest) -> Starts:
+def _random(request: StartRequest) -> np.ndarray:
     """Random presets: scored and charged like all starts, so a search begins at the best of `count`."""
     shape = (request.count, request.instrument.n_params)
-    return np.asarray(request.instrument.snap(jax.random.uniform(request.key, shape))), 0
+    return np.asarray(request.instrument.snap(jax.random.uniform(request.key, shape)))
 
 
-def _library(request: StartRequest) -> Starts:
+def _library(request: StartRequest) -> np.ndarray:
     """The presets of a library whose features are closest to the target's."""
-    library = request.library
-    if library is None:
+    if request.library is None:
         raise ValueError("this start needs library=, which is None")
-    close = library.closest(request.audio, request.note, request.count)
-    return close, library.config.size
+    return request.library.closest(request.audio, request.note, request.count)
 
 
-def _bank(request: StartRequest) -> Starts:
+def _bank(request: StartRequest) -> np.ndarray:
     """Presets made by hand, in their order."""
-    return _rows("bank", request.bank, request), 0
+    return _rows("bank", request.bank, request)
 
 
-def _cues(request: StartRequest) -> Starts:
+def _cues(request: StartRequest) -> np.ndarray:
     """The target's own envelope on the neutral patch and, with a library, on the closest presets."""
-    base, shared = _neutral(request)
+    base = _neutral(request)
     if request.library is not None and request.count > 1:
-        close, shared = _library(request._replace(count=request.count - 1))
-        base = np.concatenate([base, close])
-    return _cued(base, request), shared
+        base = np.concatenate([base, _library(request._replace(count=request.count - 1))])
+    return _cued(base, request)
 
 
-def _best(request: StartRequest) -> Starts:
+def _best(request: StartRequest) -> np.ndarray:
     """A mixture: closest of the library, copies of these with the target's envelope, the bank."""
     bank = request.bank
     rows = np.zeros((0, request.instrument.n_params)) if bank is None else _rows("bank", bank, request)
     rows, cued = rows[: int(BANK_SHARE * request.count)], int(CUE_SHARE * request.count)
-    close, shared = _library(request._replace(count=request.count - cued - len(rows)))
-    return np.concatenate([close, _cued(close[:cued], request), rows]), shared
+    close = _library(request._replace(count=request.count - cued - len(rows)))
+    return np.concatenate([close, _cued(close[:cued], request), rows])
+
+
+def _guess(request: StartRequest) -> np.ndarray:
+    """Guesses of the trained network."""
+    return guess_starts(request)[0]
 
 
 def _cued(u: np.ndarray, request: StartRequest) -> np.ndarray:
@@ -160,7 +217,7 @@ def _rows(name: str, u: np.ndarray | None, request: StartRequest) -> np.ndarray:
     return np.asarray(u)
 
 
-STARTS: dict[str, Callable[[StartRequest], Starts]] = {
+STARTS: dict[str, Callable[[StartRequest], np.ndarray]] = {
     "neutral": _neutral,
     "given": _given,
     "random": _random,
@@ -168,5 +225,5 @@ STARTS: dict[str, Callable[[StartRequest], Starts]] = {
     "bank": _bank,
     "cues": _cues,
     "best": _best,
-    "guess": guess_starts,
+    "guess": _guess,
 }

@@ -1,19 +1,91 @@
 """Several presets for one sound: the best, and others that differ in knobs and can be told apart by ear.
 
-    sounds = log_mel of the archive's renders            # any features in which a distance means something
-    chosen = distinct_indices(archive.loss, archive.u, sounds, count=3, least_knobs=0.05, least_sound=floor)
+    heard = hear_members(problem, targets, members, keys)       # sounds of the finalists of G targets
+    chosen = distinct_indices(loss, u, heard.sounds[0], count=3, least_sound=least_sound(heard.floor[0]))
 
 Two presets that sound alike are one answer, however far apart their knobs are; so are two whose knobs are
-alike. What counts as alike in sound is a multiple of the noise floor: the distance between two renders of
-the same preset with different noise keys.
+alike. What counts as alike in sound is a multiple of the noise floor, the distance between two renders of
+the same preset with different noise keys, and never less than `AUDIBLE_DB`.
 """
 
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.fitting.problem import BAD_LOSS
+from ddsprl.features.mel import mel_power
+from ddsprl.fitting.problem import BAD_LOSS, Problem, Target
+from ddsprl.losses.log_mel import mel_floor, mel_to_db
+from ddsprl.plant import in_chunks
+from ddsprl.sharding import shard_batch
 
 # Root mean square of knob differences under which presets are one.
 LEAST_KNOBS = 0.05
+# Mean level difference over all bands and frames under which two sounds are one: about what listeners can
+# just tell of a level (Zwicker and Fastl, Psychoacoustics, chapter 7).
+AUDIBLE_DB = 1.0
+FLOORS = 2.0  # sounds count as different from this multiple of the noise floor on
+HEARINGS = 2  # of the best member, for the floor
+
+
+class Heard(NamedTuple):
+    """Sounds of the finalists of G targets.
+
+    Attributes:
+        sounds: log-mel spectra in dB, `[G, k, frames, mels]`.
+        floor: distance between renders of the best with different noise keys, dB, `[G]`.
+        renders: spent on it, a target.
+    """
+
+    sounds: np.ndarray
+    floor: np.ndarray
+    renders: int
+
+
+def hear_members(problem: Problem, targets: Target, members: np.ndarray, keys: jax.Array) -> Heard:
+    """Listen to finalists, all with one noise key, and to the best again with another.
+
+    Args:
+        problem: static.
+        targets: leaves `[G, ...]`.
+        members: best first, `[G, k, d]`.
+        keys: one a target, `[G]`.
+    """
+    sounds, again = _program(problem)(targets, jnp.asarray(members, jnp.float32), keys)
+    sounds, again = np.asarray(sounds), np.asarray(again)
+    hearings = np.concatenate([sounds[:, :1], again], axis=1)
+    floor = np.array([sound_floor(rows) for rows in hearings])
+    return Heard(sounds, floor, members.shape[1] + HEARINGS - 1)
+
+
+def least_sound(floor: float) -> float:
+    """Distance from which on two sounds are two, dB."""
+    return max(AUDIBLE_DB, FLOORS * floor)
+
+
+@lru_cache(maxsize=8)
+def _program(problem: Problem) -> Callable:
+    return shard_batch(jax.vmap(partial(_one, problem)))
+
+
+def _one(problem: Problem, target: Target, u: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Spectra of members `[k, d]`, and of the first one again."""
+    rate = problem.instrument.sample_rate
+    floor = mel_floor(mel_power(target.audio, rate).T)
+
+    def spectrum(x: jax.Array, key: jax.Array) -> jax.Array:
+        sound = problem.render(problem.snap(problem.constrain(x, target)), target, key) * target.window
+        return mel_to_db(mel_power(sound, rate).T, floor)
+
+    count = u.shape[0]
+    keys = jax.random.split(key, HEARINGS)
+    which = jnp.concatenate([jnp.zeros(count, jnp.int32), jnp.arange(1, HEARINGS)])
+    presets = jnp.concatenate([u, jnp.broadcast_to(u[:1], (HEARINGS - 1, u.shape[1]))])
+    found = in_chunks(lambda x, i: spectrum(x, keys[i]), problem.score_chunk, presets, which)
+    return found[:count], found[count:]
 
 
 def distinct_indices(

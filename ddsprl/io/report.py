@@ -7,53 +7,46 @@ behind in memory however many reports are drawn.
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from textwrap import wrap
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
 from matplotlib.gridspec import GridSpec
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ddsprl.io.atomic import replacing
+from ddsprl.io.report_parts import draw_sensitivity, legible, panel_title, png
+from ddsprl.io.report_style import DPI, FAINT, INK, MATCH, PAPER, RANDOM, SOFT, STYLE, TARGET
 
-SIZE_PX = (1600, 1000)
-DPI = 100
+SIZE_PX = (1600, 1160)
 LEFT, RIGHT = 0.052, 0.945  # margins, as parts of the width
+MOST_KNOBS = 14
 RANGE_DB = 80.0
 LOWEST_HZ = 30.0
 MOST_TERMS = 9
 
-INK, SOFT, FAINT, PAPER = "#1d2430", "#6a7482", "#dfe3e8", "#ffffff"
-TARGET, MATCH, RANDOM = "#2f6690", "#e07a2c", "#a9b1bb"
-STYLE: dict[Any, Any] = {
-    "font.family": ["DejaVu Sans"],
-    "font.size": 10.0,
-    "text.color": INK,
-    "axes.labelcolor": SOFT,
-    "axes.edgecolor": FAINT,
-    "axes.labelsize": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": SOFT,
-    "ytick.labelcolor": SOFT,
-    "xtick.labelsize": 9.0,
-    "ytick.labelsize": 9.0,
-    "legend.frameon": False,
-    "legend.fontsize": 9.0,
-    "legend.labelcolor": INK,
-}
-
 Curve = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 
-def draw_match_report(
-    path: str | os.PathLike[str],
+def draw_match_report(path: str | os.PathLike[str], **contents) -> None:
+    """Draws the report of one match as a PNG of 1600 x 1160 pixels.
+
+    Args:
+        path: the PNG file; replaced if it exists.
+        **contents: as of `match_report_png`.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    picture = match_report_png(**contents)
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(picture)
+
+
+def match_report_png(
     *,
     sample_rate: int,
     target: np.ndarray,
@@ -64,14 +57,15 @@ def draw_match_report(
     reference_terms: Mapping[str, float],
     title: str,
     subtitle: str,
+    remark: str = "",
     facts: Mapping[str, str] | None = None,
+    rises: Mapping[str, float] | None = None,
     noise_floor: float | None = None,
     curve_x_label: str = "renders",
-) -> None:
-    """Draws the report of one match as a PNG of 1600 x 1000 pixels.
+) -> bytes:
+    """The report of one match, a PNG.
 
     Args:
-        path: the PNG file; replaced if it exists.
         sample_rate: of both sounds, in Hz.
         target: the sound asked for, [n].
         match: the sound found, [m].
@@ -82,27 +76,36 @@ def draw_match_report(
         reference_terms: the same terms of the random reference.
         title: the headline, such as the target's name.
         subtitle: one line below it.
+        remark: a sentence below that, on two lines if need be.
         facts: a few short values by name, shown as a table at the top right (midi, gate, loss).
+        rises: by knob, how much the loss rises when it is moved; no chart of it if None.
         noise_floor: the loss that the true preset would have, if known; one more line in the loss curve.
         curve_x_label: what the x axis of the loss curve counts.
-
-    Raises:
-        UserError: the file cannot be written.
     """
     # The style has to hold while drawing too: ticks are made then. It is restored afterwards.
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(SIZE_PX[0] / DPI, SIZE_PX[1] / DPI), dpi=DPI, facecolor=PAPER)
-        canvas = FigureCanvasAgg(figure)
-        grid = GridSpec(2, 2, figure, height_ratios=[1.9, 1.0])
-        grid.update(left=LEFT, right=RIGHT, top=0.855, bottom=0.062, hspace=0.27, wspace=0.13)
-        lower = grid[1, :].subgridspec(1, 2, wspace=0.26)
-        _draw_header(figure, title, subtitle, facts or {})
+        FigureCanvasAgg(figure)
+        grid = GridSpec(2, 2, figure, height_ratios=[1.65, 1.0])
+        grid.update(left=LEFT, right=RIGHT, top=0.85, bottom=0.055, hspace=0.24, wspace=0.13)
+        panels = 2 if rises is None else 3
+        lower = grid[1, :].subgridspec(1, panels, wspace=0.26 if panels == 2 else 0.42)
+        _draw_header(figure, title, subtitle, remark, facts or {})
         _draw_sounds(figure, grid, sample_rate, np.asarray(target, float), np.asarray(match, float))
         _draw_curve(figure.add_subplot(lower[0]), curve, random_reference, noise_floor, curve_x_label)
         reference_name = next(iter(random_reference), "random reference")
         _draw_terms(figure.add_subplot(lower[1]), terms, reference_terms, reference_name)
-        with replacing(Path(path)) as temporary:
-            canvas.print_figure(temporary, format="png", dpi=DPI)
+        if rises is not None:
+            _draw_rises(figure.add_subplot(lower[2]), rises)
+        return png(figure)
+
+
+def _draw_rises(axes: Axes, rises: Mapping[str, float]) -> None:
+    idle = sum(rise == 0.0 for rise in rises.values())
+    note = f"{idle} of {len(rises)} without effect" if idle else "for this sound"
+    panel_title(axes, "Which knob matters", note)
+    draw_sensitivity(axes, rises, most=MOST_KNOBS)
+    axes.set_xlabel("rise of the loss: knob moved by a twentieth, or one choice")
 
 
 def log_spectrogram_db(
@@ -137,16 +140,19 @@ def log_spectrogram_db(
     return 10.0 * np.log10(np.maximum(rows_power / (2 * widened)[:, None], 1e-20)), hz
 
 
-def _draw_header(figure: Figure, title: str, subtitle: str, facts: Mapping[str, str]) -> None:
+def _draw_header(figure: Figure, title: str, subtitle: str, remark: str, facts: Mapping[str, str]) -> None:
     # File names are free text: a dollar sign is not mathematics.
     plain = {"va": "center", "parse_math": False}
-    figure.text(LEFT, 0.953, _legible(title, 44), fontsize=21, fontweight="bold", **plain)
-    figure.text(LEFT, 0.917, _legible(subtitle, 100), fontsize=11, color=SOFT, **plain)
+    figure.text(LEFT, 0.965, legible(title, 44), fontsize=21, fontweight="bold", **plain)
+    figure.text(LEFT, 0.934, legible(subtitle, 100), fontsize=11, color=SOFT, **plain)
+    # As many characters as fit beside the margins at this size.
+    for row, line in enumerate(wrap(legible(remark, 400), 165)[:2]):
+        figure.text(LEFT, 0.909 - 0.018 * row, line, fontsize=10.5, color=INK, **plain)
     # Columns get room for their longest text, so that neither a short loss nor a long name looks lost.
     x = RIGHT
     for name, value in reversed(list(facts.items())):
-        figure.text(x, 0.953, value, fontsize=15, fontweight="bold", ha="right", **plain)
-        figure.text(x, 0.919, name, fontsize=9.5, color=SOFT, ha="right", **plain)
+        figure.text(x, 0.965, value, fontsize=15, fontweight="bold", ha="right", **plain)
+        figure.text(x, 0.936, name, fontsize=9.5, color=SOFT, ha="right", **plain)
         x -= 0.026 + max(0.0078 * len(value), 0.0046 * len(name))
 
 
@@ -160,12 +166,20 @@ def _draw_sounds(
     top = max(float(level.max()) for level, _ in spectra.values())
     loudest = max(float(np.max(np.abs(sound), initial=0.0)) for sound, _ in sounds.values()) or 1.0
     for column, (name, (sound, colour)) in enumerate(sounds.items()):
-        level, hz = spectra[name]
+        level, _ = spectra[name]
         panel = grid[0, column].subgridspec(2, 1, height_ratios=[3.4, 1.0], hspace=0.04)
         axes, wave = figure.add_subplot(panel[0]), figure.add_subplot(panel[1])
-        time_s = np.linspace(0.0, sound.size / sample_rate, level.shape[1])
-        image = axes.pcolormesh(
-            time_s, hz, level - top, vmin=-RANGE_DB, vmax=0.0, cmap="magma", shading="gouraud"
+        # Rows are spaced evenly in octaves, so that an image on an axis of octaves is exact, and fast.
+        extent = (0.0, sound.size / sample_rate, np.log2(LOWEST_HZ), np.log2(sample_rate / 2))
+        image = axes.imshow(
+            level - top,
+            extent=extent,
+            origin="lower",
+            aspect="auto",
+            interpolation="bilinear",
+            cmap="magma",
+            vmin=-RANGE_DB,
+            vmax=0.0,
         )
         axes.set_facecolor("#000004")  # the colour map's own black, where a shorter sound has ended
         axes.set_title(name, loc="left", fontsize=12.5, fontweight="bold", color=colour, pad=8)
@@ -184,12 +198,10 @@ def _draw_sounds(
 
 
 def _frequency_axis(axes: Axes, sample_rate: int) -> None:
-    axes.set_yscale("log")
-    axes.set_ylim(LOWEST_HZ, sample_rate / 2)
+    axes.set_ylim(np.log2(LOWEST_HZ), np.log2(sample_rate / 2))
     ticks = [hz for hz in (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000) if hz < 0.5 * sample_rate]
-    axes.set_yticks(ticks, labels=[f"{hz // 1000}k" if hz >= 1000 else str(hz) for hz in ticks])
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    labels = [f"{hz // 1000}k" if hz >= 1000 else str(hz) for hz in ticks]
+    axes.set_yticks(np.log2(ticks), labels=labels)
     axes.set_ylabel("frequency (Hz)")
     axes.spines[:].set_visible(False)
 
@@ -216,7 +228,7 @@ def _draw_waveform(
 def _draw_curve(
     axes: Axes, curve: Curve, references: Mapping[str, float], noise_floor: float | None, x_label: str
 ) -> None:
-    _panel_title(axes, "Loss", "best so far")
+    panel_title(axes, "Loss", "best so far")
     styles = {"snapped": (MATCH, 2.2, "-"), "relaxed": (INK, 1.3, "-")}
     last = 1.0
     for name, (x, loss) in curve.items():
@@ -259,14 +271,14 @@ def _curve_top(curve: Curve, levels: Sequence[float]) -> float:
         highest = max(min(highest, 2.0 * max(lines)), max(lines))
     elif lines:
         highest = max(lines)
-    return 1.12 * highest or 1.0
+    return 1.3 * highest or 1.0  # the legend has its place above the lines
 
 
 def _draw_terms(
     axes: Axes, terms: Mapping[str, float], reference_terms: Mapping[str, float], reference_name: str
 ) -> None:
     """Bars per term, largest first, the match above the random reference."""
-    _panel_title(axes, "Loss terms", "weighted, as they add up")
+    panel_title(axes, "Loss terms", "weighted, as they add up")
     terms, reference_terms = _largest(terms, reference_terms)
     names = list(reference_terms)
     here = np.arange(len(names), dtype=float)
@@ -304,17 +316,5 @@ def _largest(
     return shown[0], shown[1]
 
 
-def _panel_title(axes: Axes, title: str, note: str) -> None:
-    text = axes.set_title(title, loc="left", fontsize=12.5, fontweight="bold", pad=10)
-    axes.annotate(note, (1, 0), (8, 3), xycoords=text, textcoords="offset points", fontsize=9.5, color=SOFT)
-
-
 def _ending(name: str, loss: np.ndarray) -> str:
     return f"{name}  {loss[-1]:.3f}" if loss.size and np.isfinite(loss[-1]) else name
-
-
-def _legible(text: str, most: int) -> str:
-    """Shortens a text and replaces characters that the font lacks, which would each print a warning."""
-    font = get_font(findfont("DejaVu Sans"))
-    text = "".join(c if font.get_char_index(ord(c)) else "?" for c in text)
-    return text if len(text) <= most else text[: most - 1] + "…"

@@ -68,9 +68,14 @@ def write_json(path: str | os.PathLike[str], obj: Any) -> None:
         TypeError: something cannot be written as JSON.
         UserError: the file cannot be written.
     """
-    text = json.dumps(_plain(obj, ""), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    text = json_text(obj)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def json_text(obj: Any) -> str:
+    """What `write_json` writes, without the line break; arguments and errors as there."""
+    return json.dumps(_plain(obj, ""), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
 
 
 def versions() -> dict[str, str]:

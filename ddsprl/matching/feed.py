@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.compile_cache import user_cache_dir
-from ddsprl.fitting.grouped import ROUNDS, Method, Prepared, make_method, prepare_group
+from ddsprl.fitting.grouped import Prepared, prepare_group
 from ddsprl.fitting.inverter import InversionConfig, Inverter, group_size, make_problem
 from ddsprl.fitting.library import Library, LibraryConfig, Page
+from ddsprl.fitting.methods import ROUNDS, Method, make_method
 from ddsprl.fitting.recording import Recording, choose_pitch, ready
 from ddsprl.io import UserError, load_audio
 from ddsprl.matching.clock import Clock

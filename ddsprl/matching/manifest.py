@@ -2,6 +2,7 @@
 
     OUT/manifest.json     format, id of the run, its options, one entry a session (versions, throughput)
     OUT/manifest.jsonl    one line a target when it is over: name, size, hash, `done`, `partial` or `failed`
+    OUT/.findings/        what was found and is still to be written; see `ddsprl.matching.stored`
 
 A target is done when its directory is there, which appears whole; its line comes after that. Lines are only
 ever added, so a process that is killed leaves at most one torn line at the end, which is cut off.
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ddsprl.io import UserError, versions, write_json
+from ddsprl.io.json_files import as_stored, first_difference, read_object
 
 try:
     import fcntl
@@ -27,6 +29,7 @@ except ImportError:  # where there are no such locks, nobody is kept out
 FORMAT = 1
 HEAD, LINES = "manifest.json", "manifest.jsonl"
 DONE, PARTIAL, FAILED = "done", "partial", "failed"
+REMEDY = "choose another directory"
 
 
 class Manifest:
@@ -48,7 +51,7 @@ class Manifest:
             UserError: it holds a run with other options (naming the first that differs), or a manifest that
                 cannot be read.
         """
-        wanted = json.loads(json.dumps(options))
+        wanted = as_stored(options)
         head = self.out / HEAD
         if not head.is_file():
             if (self.out / LINES).exists():
@@ -57,18 +60,17 @@ class Manifest:
             self._head = {"format": FORMAT, "run": self.run, "options": wanted, "sessions": []}
             self._head["versions"] = versions()
             return
-        self._head = _object(head)
+        self._head = read_object(head, remedy=REMEDY)
         if self._head.get("format") != FORMAT:
             found = self._head.get("format")
             raise UserError(f"{head}: has format {found!r}, only {FORMAT} is known; choose another directory")
-        earlier = self._head.get("options", {})
-        for name in [*wanted, *(name for name in earlier if name not in wanted)]:
-            if earlier.get(name) != wanted.get(name):
-                was, now = (json.dumps(x.get(name)) for x in (earlier, wanted))
-                raise UserError(
-                    f"{self.out}: holds a run with {name} {was}, asked for is {now}; "
-                    "choose another directory, or the same options to go on"
-                )
+        difference = first_difference(self._head.get("options", {}), wanted)
+        if difference is not None:
+            name, was, now = difference
+            raise UserError(
+                f"{self.out}: holds a run with {name or 'options'} {was}, asked for is {now}; "
+                "choose another directory, or the same options to go on"
+            )
         self.run = str(self._head.get("run"))
         self.entries = {str(entry["name"]): entry for entry in _lines(self.out / LINES)}
 
@@ -127,21 +129,11 @@ class Manifest:
 
 def made_by(directory: Path, run: str) -> dict[str, Any] | None:
     """The numbers of a result that a run wrote; None if it did not write it."""
-    with contextlib.suppress(OSError, ValueError):
-        found = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-        if isinstance(found, dict) and run and found.get("run") == run:
+    with contextlib.suppress(UserError):
+        found = read_object(directory / "result.json", remedy="it is made again")
+        if run and found.get("run") == run:
             return found
     return None
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); choose another directory") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: is not an object; choose another directory")
-    return found
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 import tyro
 
 from ddsprl.fitting.driver import FINALISTS
-from ddsprl.fitting.grouped import METHODS, ROUNDS, make_method
+from ddsprl.fitting.methods import DEFAULT_BUDGET, DEFAULT_METHOD, METHODS, ROUNDS, make_method
 from ddsprl.fitting.starts import STARTS
 from ddsprl.io import UserError, did_you_mean
 from ddsprl.io.cli import parse_command_line
@@ -34,16 +34,18 @@ class MatchOptions:
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Directory for the results, one sub-directory per target; nothing there is overwritten. An unfinished
     run over several targets with the same options is continued."""
-    method: str = ROUNDS
+    method: str = DEFAULT_METHOD
     """How to search: `rounds`, or a solver such as hybrid, adam, cma_es, random."""
-    start: str = "best"
-    """Where a solver begins: best, guess, library, bank, cues, neutral, random. The rounds have their own."""
+    start: str | None = None
+    """Where a solver begins: best, guess, library, bank, cues, neutral, random; if not given, where it does
+    best. The rounds have a start of their own."""
     top: int = 1
-    """Distinct presets to write for each target, best first: preset.json, preset_2.json and so on."""
+    """Presets to write for each target, best first, that differ in their knobs and to the ear: preset.json,
+    preset_2.json and so on; fewer where no more differ. Each takes a search of its own, with the budget."""
     seed: int = 0
     """Of everything random."""
-    budget: int = 9_000
-    """Renders to spend on a target; a gradient counts as 4. Two rounds, about 3,250, are the least of the
+    budget: int = DEFAULT_BUDGET
+    """Renders to spend on a search; a gradient counts as 4. Two rounds, about 3,250, are the least of the
     rounds; a solver needs 64."""
     lock: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Knob to hold, in physical units, such as --lock filter_cutoff=800; may be given several times."""
@@ -57,13 +59,18 @@ class MatchOptions:
     """Longest stretch of a recording that is looked at."""
     report: bool = True
     """Draw report.png for each target. An accelerator finds presets faster than pictures are drawn."""
+    posterior: bool = False
+    """Also sample all presets that explain the sound: intervals for every knob, and which knobs it cannot
+    tell, in result.json and posterior.png. Slow: about 60,000 renders more a target."""
     quiet: bool = False
     """No progress display."""
 
     def record(self) -> dict[str, Any]:
         """What results depend on, as JSON holds it; no paths."""
-        names = ["method", "start", "top", "seed", "budget", "midi", "gate", "sample_rate", "max_seconds"]
-        return {name: getattr(self, name) for name in names} | {"lock": sorted(self.lock)}
+        names = ["top", "seed", "budget", "midi", "gate", "sample_rate", "max_seconds", "posterior"]
+        method = make_method(self.method, self.start)
+        searched = {"method": method.name, "start": method.start, "lock": sorted(self.lock)}
+        return {name: getattr(self, name) for name in names} | searched
 
 
 def parse_options(arguments: Sequence[str]) -> MatchOptions:
@@ -104,7 +111,7 @@ def _check_method(options: MatchOptions) -> None:
     # `given` is for scripts, which have positions to give.
     starts = [name for name in STARTS if name != "given"]
     for option, value, allowed in (("method", options.method, METHODS), ("start", options.start, starts)):
-        if value not in allowed:
+        if value is not None and value not in allowed:
             hint = did_you_mean(value, allowed)
             raise UserError(f"--{option} is {value!r}{hint}; allowed are {', '.join(allowed)}")
     try:

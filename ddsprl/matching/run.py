@@ -1,21 +1,26 @@
 """The run: groups are made ready ahead, searched for, and written behind; what is over is in the manifest.
 
-files ─▶ Feed (thread) ─▶ search, judge ─▶ Writer (thread) ─▶ OUT/NAME/ ─▶ manifest.jsonl
+files ─▶ Feed (thread) ─▶ search, judge ─▶ OUT/.findings ─▶ Writer (threads) ─▶ OUT/NAME/ ─▶ manifest.jsonl
 """
 
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ddsprl.allocator import keep_freed_memory
+import jax
+
 from ddsprl.compile_cache import enable_compilation_cache
-from ddsprl.fitting.grouped import Inversion, references, search_group
-from ddsprl.fitting.inverter import FINAL_KEYS, GRADIENT_COST, RandomReference, make_problem
+from ddsprl.cpu import tune_cpu
+from ddsprl.fitting.extras import analyse, posterior_renders, posteriors_of
+from ddsprl.fitting.grouped import Inversion
+from ddsprl.fitting.inverter import FINAL_KEYS, GRADIENT_COST, make_problem
+from ddsprl.fitting.posterior_summary import Posterior
+from ddsprl.fitting.references import references
+from ddsprl.fitting.several import search_several
 from ddsprl.io import (
     EXIT_INTERRUPTED,
     UserError,
@@ -23,15 +28,16 @@ from ddsprl.io import (
     expand_inputs,
     load_audio,
     match_progress,
-    staged_directory,
 )
 from ddsprl.io.ahead import ahead
-from ddsprl.match_results import Found, write_result
+from ddsprl.match_results import Finding, Said, make_finding
 from ddsprl.matching.clock import Clock
-from ddsprl.matching.feed import Bad, Feed, Group, check_name
+from ddsprl.matching.feed import Bad, Feed, Group, check_name, fingerprint
 from ddsprl.matching.interrupt import Interrupt
 from ddsprl.matching.manifest import DONE, FAILED, PARTIAL, Manifest, made_by
 from ddsprl.matching.options import MatchOptions, check, parse_locks
+from ddsprl.matching.stored import StoredFindings
+from ddsprl.matching.writing import Writer
 
 RANDOM_REFERENCE = 512
 EXIT_SOME_FAILED = 1
@@ -58,7 +64,7 @@ def match(options: MatchOptions) -> int:
         if file in named:
             load_audio(file, sample_rate=options.sample_rate)
     free, locked = parse_locks(options.lock, make_problem(options.sample_rate, 0.5).instrument.table)
-    keep_freed_memory()
+    tune_cpu()
     enable_compilation_cache()
     if manifest is not None:
         manifest.open()
@@ -95,30 +101,19 @@ class _Run:
 
     def all(self, feed: Feed, files: Sequence[Path]) -> int:
         """Match the files; returns the exit code."""
-        writing: list[Future] = []
         stopped = False
         todo = [file for file in files if not self._adopted(file)]
+        stored = StoredFindings(self.options.out, self.manifest.run) if self.manifest else None
         try:
             with (
                 match_progress(self.options.quiet) as display,
                 Interrupt() as interrupt,
-                ThreadPoolExecutor(1, "write") as writer,
-                closing(ahead(feed.groups(files), waiting=interrupt.check)) as groups,  # pyright: ignore[reportArgumentType]
+                Writer(self.options, self.manifest, stored) as writer,
             ):
-                for group in groups:
-                    if isinstance(group, Bad):
-                        self._report(group)
-                        continue
-                    place = f"{self.done + 1}/{len(todo)} " if len(files) > 1 else ""
-                    results = self._search(feed, group, place, display, interrupt)
-                    # One group is written while the next is searched for, and no more are waiting.
-                    _settle(writing)
-                    writing = [writer.submit(self._write, *result) for result in results]
-                    self.done += len(group.items)
-                    if interrupt.seen:
-                        stopped = True
-                        break
-                _settle(writing)
+                left = self._put_stored(stored, writer, todo)
+                with closing(ahead(feed.groups(left), waiting=interrupt.check)) as groups:  # pyright: ignore[reportArgumentType]
+                    stopped = self._search_all(feed, groups, writer, len(todo), display, interrupt)
+                writer.settle()
         except KeyboardInterrupt:  # before there was anything of the group under way
             stopped = True
         finally:
@@ -129,6 +124,30 @@ class _Run:
             print(message, file=sys.stderr)
             return EXIT_INTERRUPTED
         return self._end(len(files))
+
+    def _search_all(self, feed: Feed, groups, writer: Writer, total: int, display, interrupt) -> bool:
+        """Search for groups as they come; returns whether Ctrl-C ended it."""
+        for group in groups:
+            if isinstance(group, Bad):
+                self._report(group)
+                continue
+            place = f"{self.done + 1}/{total} " if total > 1 else ""
+            writer.put(self._search(feed, group, place, display, interrupt))
+            self.done += len(group.items)
+            if interrupt.seen:
+                return True
+        return False
+
+    def _put_stored(self, stored: StoredFindings | None, writer: Writer, todo: Sequence[Path]) -> list[Path]:
+        """Have what an earlier session found written; returns the files that are still to be searched for."""
+        by_name = {file.stem: file for file in todo}
+        for kept in stored.found() if stored is not None else []:
+            wanted = [x for x in kept.findings if x.name in by_name and _of_file(x, by_name[x.name])]
+            writer.put(wanted, kept.path)
+            for finding in wanted:
+                del by_name[finding.name]
+            self.done += len(wanted)
+        return list(by_name.values())
 
     def _adopted(self, file: Path) -> bool:
         """Whether a file is over; a result whose line was not written any more gets it now."""
@@ -158,9 +177,9 @@ class _Run:
         self.manifest.add(entry)
         print(f"left out: {bad.reason}", file=sys.stderr)
 
-    def _search(self, feed: Feed, group: Group, place: str, display, interrupt: Interrupt) -> list[tuple]:
+    def _search(self, feed: Feed, group: Group, place: str, display, interrupt: Interrupt) -> list[Finding]:
         """Search for a group; what is to be written, for each of its targets."""
-        began, count = time.perf_counter(), len(group.items)
+        began, count, options = time.perf_counter(), len(group.items), self.options
         names = ", ".join(item.recording.clip.path.stem for item in group.items[:2])
         names = place + names + (", ..." if count > 2 else "")
 
@@ -169,44 +188,61 @@ class _Run:
             interrupt.check()
 
         with self.clock.inside():
-            found = search_group(
-                group.inverter, feed.method, group.prepared, budget=self.options.budget, progress=progress
+            # Other draws than those of the random reference, from the same keys.
+            apart, *keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, 1), 3), out_axes=1)(
+                group.references
+            )
+            found = search_several(
+                group.inverter,
+                feed.method,
+                group.prepared,
+                apart,
+                budget=options.budget,
+                searches=options.top,
+                progress=progress,
             )
             random = references(group.inverter, group.prepared, group.references, count=RANDOM_REFERENCE)
-        self.clock.group_done(group.duration_s, count, count * _renders(group, found))
-        seconds = (time.perf_counter() - began) / count
-        return [(group, found, i, random[i], seconds) for i in range(count)]
+            extras = analyse(group.inverter, group.prepared, found, keys[0], top=options.top)
+            found, posteriors = self._posteriors(group, found, keys[1], names, display, interrupt)
+        said = [Said(*row) for row in zip(random, extras, posteriors, strict=True)]
+        renders = _renders(group, found) + extras[0].renders
+        renders += posterior_renders() if posteriors[0] is not None else 0
+        self.clock.group_done(group.duration_s, count, count * renders)
+        about = self._about() | {"seconds": (time.perf_counter() - began) / count}
+        return [
+            make_finding(item.recording, found, i, said[i], group.inverter, about | {"input": item.content})
+            for i, item in enumerate(group.items)
+        ]
 
-    def _write(
-        self, group: Group, found: Inversion, index: int, random: RandomReference, seconds: float
-    ) -> None:
-        """Write the result of one target, and that it is over."""
-        options, item = self.options, group.items[index]
-        name = item.recording.clip.path.stem
-        result, content = options.out / name, item.content
-        about: dict[str, Any] = {
+    def _posteriors(
+        self, group: Group, found: Inversion, keys: jax.Array, names: str, display, interrupt: Interrupt
+    ) -> tuple[Inversion, list[Posterior | None]]:
+        """Posteriors, if asked for; Ctrl-C leaves them out and makes the search an unfinished one."""
+        nothing: list[Posterior | None] = [None] * len(group.items)
+        if not self.options.posterior or found.interrupted or interrupt.seen:
+            return found, nothing
+        loss = float(found.loss.mean())
+
+        def progress(done: int, cycles: int) -> None:
+            display.update(done, cycles, loss, f"posterior of {names}")
+            interrupt.check()
+
+        try:
+            sampled = posteriors_of(group.inverter, group.prepared, found, keys, progress=progress)
+        except KeyboardInterrupt:
+            return found._replace(interrupted=True), nothing
+        return found, list(sampled)
+
+    def _about(self) -> dict[str, Any]:
+        """What every result says of the run."""
+        options = self.options
+        return {
             "method": options.method,
-            "start": options.start,
             "seed": options.seed,
-            "seconds": seconds,
-            "input": content,
-            "interrupted": found.interrupted,
+            "budget": options.budget,
+            "note_estimated": options.midi is None,
             "run": self.manifest.run if self.manifest else None,
         }
-        # Only what this run itself left behind, cut short by Ctrl-C, is replaced.
-        again = self.manifest is not None and made_by(result, self.manifest.run) is not None
-        with staged_directory(result, overwrite=again) as directory:
-            result_of = Found(found, index, random)
-            shown = {"top": options.top, "report": options.report}
-            write_result(directory, item.recording, result_of, group.inverter, about, **shown)
-        loss = float(found.loss[index])
-        if self.manifest is not None:
-            status = PARTIAL if found.interrupted else DONE
-            self.manifest.add({"name": name, "status": status, **content, "loss": loss, "seconds": seconds})
-        if not options.quiet:
-            share = loss / max(random.loss, 1e-9)
-            said = f"loss {loss:.3f}, {share:.2f} of the best of {random.count} random presets"
-            print(f"{result}: {said}", flush=True)
 
     def _close(self) -> None:
         if self.manifest is not None:
@@ -218,7 +254,7 @@ class _Run:
             return 0
         figures = self.clock.figures()
         if self.done and not self.options.quiet:
-            print(summary(figures))
+            print(summary(figures) if figures["targets"] else f"{self.done} targets were found before")
         if self.failed:
             said = f"{self.failed} of {total} targets could not be matched"
             print(f"error: {said}; the reasons are in {self.options.out / 'manifest.jsonl'}", file=sys.stderr)
@@ -241,10 +277,12 @@ def summary(figures: dict[str, Any]) -> str:
     )
 
 
-def _settle(writing: list[Future]) -> None:
-    """Wait for what is being written; what went wrong there is raised here."""
-    for job in writing:
-        job.result()
+def _of_file(finding: Finding, file: Path) -> bool:
+    """Whether a file is still what a finding is of."""
+    try:
+        return fingerprint(file)["sha256"] == finding.numbers["input"]["sha256"]
+    except UserError:
+        return False
 
 
 def _renders(group: Group, found: Inversion) -> int:

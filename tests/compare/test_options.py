@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ddsprl import compare
-from ddsprl.comparison.cells import Cells, first_difference
+from ddsprl.comparison.cells import Cells
 from ddsprl.comparison.options import parse_options, settle
 from ddsprl.comparison.plan import load_plan
 from ddsprl.fitting.registry import SOLVERS, make_solver
@@ -37,6 +37,9 @@ def refused(capsys, *arguments) -> str:
         (["--notes", "estimate"], "did you mean 'estimated'"),
         (["--sample-rate", "100"], "--sample-rate is 100"),
         (["--methods", "adm"], "did you mean 'adam'"),
+        (["--gradient-cost", "mesured"], "did you mean 'measured'"),
+        (["--gradient-cost", "0.5"], "--gradient-cost is 0.5, allowed are 1 to 100, and measured"),
+        (["--gradient-cost", "nan"], "allowed are 1 to 100"),
         (["--methods", "adam", "adam"], "twice"),
         (["--ratio", "adam"], "two labels"),
         (["--ratio", "adam", "rand"], "random"),
@@ -111,12 +114,28 @@ def test_lists_in_settings_can_be_hashed(tmp_path):
     assert method.record()["settings"] == {"options": [["c_mean", 0.5]]}
 
 
-def test_the_field_that_differs_is_named():
-    a = {"seeds": 1, "methods": [{"label": "x", "settings": {"members": 2}}]}
-    b = {"seeds": 1, "methods": [{"label": "x", "settings": {"members": 3}}]}
-    assert first_difference(a, a) is None
-    assert first_difference(a, b) == ("methods[0].settings.members", "2", "3")
-    assert first_difference({"a": 1}, {}) == ("a", "1", "null")
+def test_the_field_that_differs_is_named(tmp_path):
+    a, b = ({"seeds": 1, "methods": [{"label": "x", "settings": {"members": n}}]} for n in (2, 3))
+    Cells(tmp_path / "out").claim(a)
+    Cells(tmp_path / "out").claim(a)
+    with pytest.raises(UserError, match=r"methods\[0\]\.settings\.members 2, asked for is 3; "):
+        Cells(tmp_path / "out").claim(b)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"), [("measured", "measured"), ("4.5", 4.5), ("7", 7), (None, 4), ("4.0", 4)]
+)
+def test_a_price_is_a_number_or_measured(config, tmp_path, said, expected):
+    for given in ("line", "file"):
+        arguments = ["--config", str(config), "--out", str(tmp_path)]
+        if said is not None and given == "line":
+            arguments += ["--gradient-cost", said]
+        elif said is not None:
+            config.write_text(TINY.replace("defaults: {", f"defaults: {{gradient_cost: {said}, "))
+        settings = settle(parse_options(arguments), solvers=tuple(SOLVERS), starts=tuple(STARTS))
+        assert settings.gradient_cost == expected
+        assert settings.record()["gradient_cost"] == expected
+        assert isinstance(settings.gradient_cost, type(expected))
 
 
 def test_a_directory_of_something_else_is_left_alone(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from ddsprl.comparison.curve_points import CURVE_POINTS, curve_of, separate, thinned
 from ddsprl.comparison.curves import anytime, draw_curves
 from ddsprl.comparison.markdown import markdown, tables
 from ddsprl.comparison.page import chosen_targets, write_page
@@ -16,8 +17,13 @@ from .conftest import BUDGETS, LABELS, SEEDS, TARGETS, made_up
 
 @pytest.fixture(scope="module")
 def results() -> dict:
-    made = made_up()
+    made, _ = separate(made_up())
     return made | {"summary": summarise(made, ("hybrid", "cma_es"))}
+
+
+@pytest.fixture(scope="module")
+def curves() -> dict:
+    return separate(made_up())[1]
 
 
 def excesses(results, part, budget, label, judge="loss") -> np.ndarray:
@@ -110,18 +116,64 @@ def test_the_table_shows_the_summary(results):
     assert all(len(row) == len(table.header) for table in tables(results) for row in table.rows)
 
 
-def test_curves_fall_to_what_was_found(results):
-    found = anytime(results, "random", "cma_es", "renders")
+def test_curves_fall_to_what_was_found(results, curves):
+    found = anytime(results, curves, "random", "cma_es", "renders")
     assert found is not None
     places, excess = found
     assert excess.shape == (TARGETS["random"], len(places))
     assert places[-1] == pytest.approx(max(BUDGETS))
-    np.testing.assert_allclose(excess[:, -1], excesses(results, "random", 512, "cma_es").mean(1), rtol=1e-9)
+    np.testing.assert_allclose(excess[:, -1], excesses(results, "random", 512, "cma_es").mean(1), atol=1e-4)
     assert (np.diff(excess, axis=1) <= 1e-12).all()
 
 
-def test_the_page_needs_nothing_else(results, tmp_path):
-    draw_curves(tmp_path / "curves.png", results)
+def test_results_hold_no_curves_and_the_curves_are_theirs(results, curves):
+    made = made_up()
+    for run, before in zip(results["runs"], made["runs"], strict=True):
+        assert run == {name: value for name, value in before.items() if name != "curve"}
+        for name, values in curve_of(curves, run).items():
+            np.testing.assert_allclose(values, thinned(before["curve"])[name], rtol=5e-5)
+    assert made == made_up()
+
+
+def test_a_thinned_curve_is_the_same_staircase():
+    """Read at every place, as it is drawn."""
+    rng = np.random.default_rng(0)
+    loss = np.minimum.accumulate(rng.uniform(1, 2, 400) - np.arange(400) // 40 * 0.05)
+    loss[-7:] = loss[-7]
+    curve = {"renders": np.arange(64, 464), "seconds": np.arange(400) * 0.1, "loss": loss}
+    thin = thinned(curve)
+    assert (
+        len(thin["loss"]) < 60 and thin["renders"][-1] == 463 and thin["seconds"][-1] == pytest.approx(39.9)
+    )
+    at = np.searchsorted(thin["renders"], curve["renders"], side="right") - 1
+    np.testing.assert_array_equal(np.asarray(thin["loss"])[at], loss)
+    assert thinned(thin) == thin
+
+
+def test_a_long_curve_keeps_its_ends():
+    places = np.arange(1, 5001)
+    thin = thinned({"renders": places, "seconds": places, "loss": 1 / places})
+    assert 40 < len(thin["loss"]) <= CURVE_POINTS
+    assert thin["renders"][0] == 1 and thin["renders"][-1] == 5000
+    assert thinned(thin) == thin
+    assert thinned({"renders": [], "seconds": [], "loss": []}) == {"renders": [], "seconds": [], "loss": []}
+
+
+def test_a_row_shows_all_that_it_cost(results):
+    for table in tables(results):
+        if "what it cost" in table.title:
+            heads = ["method", "renders", "gradients", "a gradient as", "shared renders", "charged in all"]
+            assert table.header[:6] == heads
+            rows = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
+            assert set(rows) == set(LABELS)
+            for label, row in rows.items():
+                assert row["a gradient as"] == ("4.00" if label == "hybrid" else "")
+                cost = 4 * float(row["gradients"]) + float(row["renders"]) + float(row["shared renders"])
+                assert cost == float(row["charged in all"])
+
+
+def test_the_page_needs_nothing_else(results, curves, tmp_path):
+    draw_curves(tmp_path / "curves.png", results, curves)
     assert imread(tmp_path / "curves.png").shape[1] == 1400
     names = chosen_targets(results, 4)
     assert len(names) == 4 and {name.split("-")[0] for name in names} == set(TARGETS)
@@ -142,11 +194,11 @@ def assert_self_contained(text: str) -> None:
         assert word not in plain, word
 
 
-def test_names_are_shown_as_text(results, tmp_path):
+def test_names_are_shown_as_text(results, curves, tmp_path):
     made = dict(results)
     made["targets"] = [dict(t, name=f"<b>{t['name']}") for t in results["targets"]]
     made["runs"] = [dict(r, target=f"<b>{r['target']}") for r in results["runs"]]
-    draw_curves(tmp_path / "curves.png", results)
+    draw_curves(tmp_path / "curves.png", results, curves)
     name = made["targets"][0]["name"]
     write_page(
         tmp_path / "r.html",

@@ -39,7 +39,7 @@ def turn(solver: Hybrid, state: HybridState, loss, slope=STILL, score=(), i: int
 
 
 def places(state: HybridState) -> np.ndarray:
-    return np.asarray(to_bounded(state.z))
+    return np.asarray(to_bounded(state.course.z))
 
 
 def test_replicas_begin_at_the_starts_and_go_downhill():
@@ -75,29 +75,29 @@ def test_a_replica_that_is_not_finite_is_put_back_and_counted(what):
 def test_a_diverging_replica_backs_off_to_its_best(watch):
     solver = replace(LAW, watch=watch)
     state, uphill = begin(solver), [[-0.1, 0.1, 0.0], [0.0, 0.0, 0.0]]
-    best, step = None, state.gains.step[0]
+    best, step = None, state.course.gains.step[0]
     for i in range(WINDOW // 2):
         best = np.asarray(state.best.u[0])
-        step = state.gains.step[0]
+        step = state.course.gains.step[0]
         state = turn(solver, state, [1.0 + 0.5 * i + 0.01 * (-1) ** i, 2.0], uphill, i=i)
     assert state.backed_off == int(watch)
     if watch:
         # Put back before the step that this iteration still makes, of half the size and without momentum.
         first = LAW.schedule.first_rate
         assert np.abs(places(state)[0] - best).max() < 0.25 * first
-        assert state.gains.step[0] < 0.6 * step
-        assert state.monitor.count[0] == 0
+        assert state.course.gains.step[0] < 0.6 * step
+        assert state.course.monitor.count[0] == 0
     else:
         assert np.abs(places(state)[0] - best).max() > 0.1
-    assert state.monitor.count[1] == WINDOW // 2
+    assert state.course.monitor.count[1] == WINDOW // 2
 
 
 def test_a_loss_that_only_equals_the_best_is_no_progress():
     state = begin(LAW)
     for i in range(8):
         state = turn(LAW, state, [1.0, 2.0 - 0.1 * (i + 1)], i=i)
-    assert state.gains.plateau.tolist() == [8, 0]
-    assert state.gains.heat[0] > state.gains.heat[1]
+    assert state.course.gains.plateau.tolist() == [8, 0]
+    assert state.course.gains.heat[0] > state.course.gains.heat[1]
 
 
 def test_no_step_is_longer_than_the_slew_nor_a_gradient_than_its_clip():
@@ -105,7 +105,7 @@ def test_no_step_is_longer_than_the_slew_nor_a_gradient_than_its_clip():
     after = turn(wild, begin(wild), [1.0, 2.0], [[1e8, -1e8, 0.0], [1e-3, 0.0, 0.0]])
     moved = np.abs(places(after) - np.asarray(START.u))
     np.testing.assert_allclose(moved.max(), wild.slew, atol=1e-4)
-    np.testing.assert_allclose(np.linalg.norm(after.last_slope[0]), wild.clip_norm, rtol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(after.course.last_slope[0]), wild.clip_norm, rtol=1e-4)
 
 
 def test_locked_knobs_never_move():
@@ -146,7 +146,7 @@ def test_langevin_is_a_setting():
 
 
 def test_at_an_exchange_the_best_of_replicas_and_probes_take_the_slots():
-    solver = Hybrid(replicas=2, probes=4, exchange_every=2, schedule=CALM)
+    solver = Hybrid(replicas=2, probes=4, exchange_every=2, schedule=CALM, reserved=0)
     state = begin(solver)
     query, _ = solver.ask(jax.random.split(jax.random.fold_in(KEY, 0))[0], state, jnp.float32(0.0))
     state = turn(solver, state, [1.0, 2.0], score=[5.0, 0.5, 6.0, 7.0])
@@ -156,6 +156,30 @@ def test_at_an_exchange_the_best_of_replicas_and_probes_take_the_slots():
     np.testing.assert_allclose(places(state)[1], START.u[0], atol=1e-5)
     np.testing.assert_allclose(state.best.loss, [0.5, 1.0])
     assert (np.asarray(state.probes.loss) > 1e5).all()
+
+
+def test_reserved_slots_are_for_probes_and_survivors_go_on():
+    """The best replica keeps its place, momentum and age; the other slot is a probe's, though it is worse."""
+    solver = Hybrid(replicas=2, probes=4, exchange_every=2, schedule=CALM, reserved=1)
+    state, downhill = begin(solver), [[1.0, -1.0, 0.0], [1.0, 1.0, 0.0]]
+    query, _ = solver.ask(jax.random.split(jax.random.fold_in(KEY, 0))[0], state, jnp.float32(0.0))
+    state = turn(solver, state, [0.9, 1.9], downhill, score=[5.0, 3.0, 6.0, 7.0])
+    before = places(state)[0]
+    state = turn(solver, state, [0.8, 1.8], downhill, score=[5.0, 5.0, 6.0, np.nan], i=1)
+    np.testing.assert_allclose(state.best.loss, [0.8, 3.0])
+    assert state.course.age.tolist() == [2, 0]
+    assert np.abs(np.asarray(state.course.first[0, :2])).min() > 0.0
+    # It stands where its last step led, not at its best.
+    assert places(state)[0, 0] < before[0]
+    np.testing.assert_array_equal(state.course.first[1], 0.0)
+    np.testing.assert_allclose(places(state)[1], np.clip(query.score[1], 2e-3, 1 - 2e-3), atol=1e-5)
+
+
+def test_a_reserved_slot_stays_with_its_replica_when_no_probe_was_finite():
+    solver = Hybrid(replicas=2, probes=4, exchange_every=1, schedule=CALM, reserved=1)
+    state = turn(solver, begin(solver), [1.0, 2.0], score=[np.nan] * 4)
+    np.testing.assert_allclose(state.best.loss, [1.0, 2.0])
+    np.testing.assert_allclose(places(state), START.u, atol=1e-5)
 
 
 ABLATIONS = {

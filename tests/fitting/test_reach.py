@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ddsprl.fitting.reach import EDGE, MEASURES, OUT, judge_reach, stored_table
+from ddsprl.fitting.reach import EDGE, MEASURES, OUT, differences, judge_reach, stored_table, table_conditions
 
 KNOWN = np.arange(1.0, 100.0)  # 99 values
 
@@ -52,3 +52,16 @@ def test_the_stored_table():
     assert judge_reach(0.1, measure="ratio").verdict == "within reach"
     with pytest.raises(ValueError, match="measure is 'yardstick'"):
         judge_reach(1.0, measure="yardstick")
+
+
+def test_other_conditions_are_said():
+    same = table_conditions()
+    assert (same.budget, same.note) == (9_000, "given")
+    assert judge_reach(1.0, conditions=same) == judge_reach(1.0)
+    other = same._replace(method="hybrid", budget=2_048, locked=1)
+    assert differences(other) == ("rounds, not hybrid", "9,000 renders, not 2,048", "0 locked knobs, not 1")
+    found = judge_reach(1.0, conditions=other)
+    assert found.differs == differences(other)
+    assert found.sentence.endswith("9,000 renders, not 2,048; 0 locked knobs, not 1)")
+    assert "a rough guide" in found.sentence
+    assert found.verdict == judge_reach(1.0).verdict

@@ -10,13 +10,15 @@ import pytest
 from ddsprl.fitting import schedule
 from ddsprl.fitting.schedule import Feedback, Gains, ScheduleConfig, fresh_gains
 
-CONFIG = ScheduleConfig()
+CONFIG = ScheduleConfig(dither=0.05)
 HALFWAY = fresh_gains(CONFIG)._replace(step=jnp.float32(0.5), heat=jnp.float32(0.5))
 START, END = jnp.float32(0.0), jnp.float32(1.0)
 
 
-def after(gains: Gains, *, improved: bool, cosine: float, steps: int = 1, config=CONFIG) -> Gains:
-    heard = Feedback(jnp.asarray(improved), jnp.float32(cosine))
+def after(
+    gains: Gains, *, improved: bool, cosine: float, fall=0.0, norm=1.0, steps: int = 1, config=CONFIG
+) -> Gains:
+    heard = Feedback(jnp.asarray(improved), jnp.float32(fall), jnp.float32(cosine), jnp.float32(norm))
     for _ in range(steps):
         gains = schedule.update_gains(gains, heard, config)
     return gains
@@ -53,6 +55,22 @@ def test_a_plateau_heats_and_shortens_only_after_its_patience():
     assert after(stuck, improved=True, cosine=0.0).heat < stuck.heat
 
 
+def test_a_loss_that_falls_on_average_is_not_on_a_plateau():
+    falling = after(HALFWAY, improved=False, cosine=0.0, fall=0.05, steps=CONFIG.patience + 3)
+    assert (falling.heat, falling.step) == (HALFWAY.heat, HALFWAY.step)
+    assert falling.trend > 0.04
+    assert after(falling, improved=False, cosine=0.0, fall=-0.5).heat > HALFWAY.heat
+
+
+def test_a_wall_shortens_the_step():
+    used_to = after(HALFWAY, improved=True, cosine=0.0, norm=1.0)
+    np.testing.assert_allclose(after(used_to, improved=True, cosine=0.0, norm=2.9).step, HALFWAY.step)
+    hit = after(used_to, improved=True, cosine=0.0, norm=3.1)
+    np.testing.assert_allclose(hit.step, CONFIG.shrink * HALFWAY.step, rtol=1e-6)
+    # What is met again and again is no wall any more.
+    assert after(hit, improved=True, cosine=0.0, norm=3.1).step == hit.step
+
+
 def test_bounds_hold_whatever_is_heard():
     rng = np.random.default_rng(0)
     # Spells of one kind, so that every bound is met.
@@ -61,7 +79,9 @@ def test_bounds_hold_whatever_is_heard():
     progress = jnp.linspace(0.0, 1.0, 2000)
 
     def step(gains, heard):
-        gains = schedule.update_gains(gains, Feedback(heard[0], heard[1]), CONFIG)
+        gains = schedule.update_gains(
+            gains, Feedback(heard[0], 0.0 * heard[1], heard[1], 2.0 + heard[1]), CONFIG
+        )
         alpha, sigma = (f(gains, heard[2], CONFIG) for f in (schedule.alpha, schedule.sigma))
         return gains, (gains.step, gains.heat, schedule.mu(gains, CONFIG), alpha, sigma)
 

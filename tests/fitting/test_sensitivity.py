@@ -50,9 +50,10 @@ def test_names_come_with_figures_and_pictures(tmp_path):
     draw_sensitivity_report(tmp_path / "none.png", {"a": 0.0}, title="flat")
     draw_posterior_report(
         tmp_path / "p.png",
-        {"a": 0.1, "b": 0.5},
-        {"a": 0.9, "b": 0.5},
+        low={"a": 0.1, "b": 0.5},
+        high={"a": 0.9, "b": 0.5},
         title="x",
+        remark="this sound cannot tell a",
         preset={"a": 0.5, "b": 0.5},
         untellable=("a",),
     )

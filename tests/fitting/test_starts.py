@@ -1,5 +1,7 @@
 """Starts by name: each from what it says, for the note it is given, with errors at the door."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,8 @@ from ddsprl.fitting import InversionConfig, LibraryConfig
 from ddsprl.fitting.cues import envelope_cues
 from ddsprl.fitting.guess import load_guess
 from ddsprl.fitting.inverter import Inverter, make_problem
-from ddsprl.fitting.starts import STARTS, make_starts
+from ddsprl.fitting.library import Page
+from ddsprl.fitting.starts import STARTS, make_starts, shared_renders, shared_work
 from synth_jax import Note
 
 PROBLEM = make_problem(8_000, 0.25)
@@ -99,3 +102,32 @@ def test_the_mixture_is_that_of_a_match(count):
 def test_what_is_missing_is_named(name, changes, message):
     with pytest.raises(ValueError, match=message):
         start(name, **changes)
+
+
+class Pages(Shelf):
+    """A library with a page for every tenth pitch."""
+
+    instrument = SYNTH
+
+    def page(self, midi, gate_s):
+        return Page(BANK.repeat(20, 0)[:64], BANK, 10.0 * (midi // 10), gate_s, 0)
+
+
+@pytest.mark.parametrize("name", list(STARTS))
+@pytest.mark.parametrize("count", [1, 16])
+def test_shared_work_is_what_a_start_reports(name, count):
+    library: Any = Pages()
+    _, shared, _ = start(name, count, given=BANK, library=library)
+    work = shared_work(name, NOTE, count=count, library=library)
+    assert shared == shared_renders(name, count=count, library=library)
+    assert (0 if work is None else work.renders) == shared
+    if library.asked:
+        assert work == (60.0, 0.1, 64, 2000)
+        # One page, one work; another page is more work.
+        assert work == shared_work(name, Note(63.0, 0.1, 1.0), count=count, library=library)
+        assert work != shared_work(name, Note(73.0, 0.1, 1.0), count=count, library=library)
+    elif name == "guess":
+        assert work == shared_work(name, Note(30.0, 0.3, 1.0), count=count, library=library)
+    else:
+        assert work is None
+    assert shared_renders(name, count=count, library=None) == (shared if name == "guess" else 0)

@@ -31,6 +31,8 @@ def report_arguments():
         "title": "trumpet",
         "subtitle": "serum_lite, 1 s at 16 kHz",
         "facts": {"midi": "67.02", "gate": "0.70 s", "loss": "1.1"},
+        "remark": "Matched worse than all others: probably out of reach. " * 5,
+        "rises": {f"knob_{i}": 0.5 - 0.03 * i for i in range(25)},
     }
 
 
@@ -38,9 +40,9 @@ def test_report_is_a_png_of_the_promised_size_and_has_no_side_effects(tmp_path):
     style = dict(matplotlib.rcParams)
     draw_match_report(tmp_path / "report.png", **report_arguments())
     image = imread(tmp_path / "report.png")
-    assert image.shape[:2] == (1000, 1600)
+    assert image.shape[:2] == (1160, 1600)
     # Something is drawn in each quarter: spectrograms above, curve and bars below.
-    for quarter in (image[100:600, :800], image[100:600, 800:], image[650:, :800], image[650:, 800:]):
+    for quarter in (image[150:700, :800], image[150:700, 800:], image[760:, :800], image[760:, 800:]):
         assert quarter[..., :3].std() > 0.05
     assert dict(matplotlib.rcParams) == style
     assert [path.name for path in tmp_path.iterdir()] == ["report.png"]
@@ -56,17 +58,19 @@ def test_report_of_awkward_contents(tmp_path):
         "reference_terms": {},
         "title": "5$ and 6$ \u97f3 " + "long " * 40,
         "noise_floor": 0.2,
+        "remark": "",
+        "rises": None,
     }
     draw_match_report(tmp_path / "report.png", **arguments)
-    assert imread(tmp_path / "report.png").shape[:2] == (1000, 1600)
+    assert imread(tmp_path / "report.png").shape[:2] == (1160, 1600)
 
 
 def test_report_failing_midway_leaves_nothing(tmp_path, monkeypatch):
-    def half_print(self, path, **kwargs):
-        Path(path).write_bytes(b"\x89PNG")
+    def half_write(self, content):
+        self.write_text("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(ddsprl.io.report.FigureCanvasAgg, "print_figure", half_print)
+    monkeypatch.setattr(Path, "write_bytes", half_write)
     with pytest.raises(UserError, match=r"report\.png: cannot be written \(No space left"):
         draw_match_report(tmp_path / "report.png", **report_arguments())
     assert list(tmp_path.iterdir()) == []

@@ -60,6 +60,21 @@ def test_the_numbers_are_named_and_add_up(result, folder):
     assert min(result["curve"]["loss"]) >= 0
 
 
+def test_which_knobs_matter_and_whether_it_is_within_reach(result):
+    rises = result["sensitivity"]["rise"]
+    assert len(rises) == 25
+    assert rises["filter_cutoff"] == rises["osc1_unison"] == 0.0  # locked
+    assert max(rises.values()) > 0.01
+    assert result["analysis_renders"] == 51
+    reach = result["reach"]
+    assert 0 < reach["false_alarm"] <= 1
+    assert reach["verdict"] in reach["sentence"]
+    assert not reach["applies"]
+    assert "16,000 Hz, not 8,000" in reach["differs"]
+    assert "0 locked knobs, not 2" in reach["differs"]
+    assert result["posterior"] is None
+
+
 def test_the_match_is_better_than_random(result):
     assert result["loss"] < result["random_reference"]["loss"]
 
@@ -97,7 +112,7 @@ def test_locked_knobs_are_in_the_preset(result, folder):
 
 
 def test_the_report_is_a_picture(folder):
-    assert imread(folder / "report.png").shape[:2] == (1000, 1600)
+    assert imread(folder / "report.png").shape[:2] == (1160, 1600)
 
 
 def test_a_second_run_refuses_and_leaves_everything(start, folder):

@@ -10,6 +10,7 @@ import pytest
 TARGETS = Path(__file__).resolve().parents[1] / "data" / "targets"
 # Same rate and length as in the other runs, so that compiled code is shared; more rounds than can be done.
 LONG = ("--sample-rate", "8000", "--max-seconds", "0.25", "--midi", "67", "--budget", "5000000")
+LONG += ("--method", "rounds")
 
 
 def first_line(process) -> str:

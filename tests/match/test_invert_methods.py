@@ -5,10 +5,14 @@ import numpy as np
 import pytest
 
 import ddsprl
-from ddsprl.fitting.grouped import distinct_members, make_method, prepare_group, references
+from ddsprl.fitting.grouped import prepare_group, search_group
 from ddsprl.fitting.inversion import Streamed
 from ddsprl.fitting.inverter import InversionConfig, Inverter, default_inverter
 from ddsprl.fitting.library import LibraryConfig
+from ddsprl.fitting.methods import FALL_BACK, GUESS, make_method, usable_start
+from ddsprl.fitting.references import references
+from ddsprl.fitting.several import search_several
+from ddsprl.plant import make_instrument
 from synth_jax import Note
 
 RATE, N = 8_000, 2_000
@@ -98,27 +102,77 @@ def test_a_sound_that_is_none_is_refused(sound):
         )
 
 
-def test_references_of_a_group_are_those_of_each(inverter):
-    d, key = inverter.problem.instrument.n_params, jax.random.key(9)
+def prepared(inverter, sounds, midi=60.0, start="neutral"):
+    d, count = inverter.problem.instrument.n_params, len(sounds)
     free, locked = np.ones(d, np.float32), np.zeros(d, np.float32)
     free[3], locked[3] = 0.0, 0.25
-    note, window = Note(np.array([60.0]), np.array([0.2]), np.ones(1)), np.ones((1, N), np.float32)
-    knobs = {"window": window, "bank": np.zeros((0, d)), "free": free, "locked": locked}
-    method = make_method("random", "neutral")
-    group = prepare_group(inverter, method, SOUNDS[0][None], note, key[None], **knobs)
-    (many,) = references(inverter, group, key[None], count=24)
-    alone = inverter.reference(SOUNDS[0], (60.0, 0.2), free, locked, window[0], 24, key)
-    assert many.loss == pytest.approx(alone.loss, rel=1e-5)
-    np.testing.assert_array_equal(many.u, alone.u)
-    assert many.u[3] == 0.25
-    assert (many.count, set(many.terms)) == (24, set(alone.terms))
+    note = Note(np.full(count, midi), np.full(count, 0.2), np.ones(count))
+    knobs = {"bank": np.zeros((0, d)), "free": free, "locked": locked}
+    keys, method = jax.random.split(jax.random.key(9), count), make_method("random", start)
+    audio = np.stack(sounds)
+    return method, prepare_group(inverter, method, audio, note, keys, window=np.ones_like(audio), **knobs)
 
 
-def test_presets_that_are_alike_count_once(found):
-    rows = np.zeros((1, 8, found.u.shape[1]), np.float32)
-    rows[0, :, 0] = [0.5, 0.5, 0.9, 0.9, 0.1, 0.1, 0.3, 0.7]
-    loss = np.array([[2.0, 1.0, 4.0, 3.0, 6.0, 5.0, 8.0, 7.0]])
-    rows[0, :, 1] = [0, 1e-3, 0, 1e-3, 0, 1e-3, 0, 0]
-    alike = found._replace(members=rows, member_loss=loss)
-    assert distinct_members(alike, 0, 8) == [1, 3, 5, 7, 6]
-    assert distinct_members(alike, 0, 2) == [1, 3]
+def test_the_random_reference_is_the_best_of_its_presets(inverter):
+    _, group = prepared(inverter, SOUNDS[:1])
+    few, some, many = (references(inverter, group, jax.random.key(9)[None], count=n)[0] for n in (1, 24, 40))
+    assert few.loss > some.loss >= many.loss
+    assert some.count == 24
+    assert some.u[3] == 0.25
+    np.testing.assert_allclose(some.u, inverter.problem.snap(some.u), atol=1e-6)
+    assert sum(some.terms.values()) == pytest.approx(some.loss, rel=1e-3)
+    # Another noise key: close, not equal.
+    wide = np.broadcast_to(some.u, (len(group.starts), 16, len(some.u)))
+    again = inverter.scores(wide, group.targets, jax.random.split(jax.random.key(5), len(group.starts)))
+    assert some.loss == pytest.approx(float(again[0, 0]), rel=0.1)
+
+
+def test_several_searches_are_pooled(inverter):
+    method, group = prepared(inverter, SOUNDS[:1], start="random")
+    keys, told = jax.random.key(3)[None], []
+
+    def progress(done, total, loss):
+        told.append((done, total))
+
+    settings = {"budget": 64 + 2 * 64, "progress": progress}
+    many = search_several(inverter, method, group, keys, searches=3, **settings)
+    one = search_group(inverter, method, group, budget=64 + 2 * 64)
+    assert (many.renders, many.judge_renders) == (3 * one.renders, 3 * one.judge_renders)
+    assert many.members.shape[1] == 3 * one.members.shape[1]
+    assert (np.diff(many.member_loss) >= 0).all()
+    assert many.loss[0] == many.member_loss[0, 0] <= one.loss[0]
+    np.testing.assert_array_equal(many.u, many.members[:, 0])
+    np.testing.assert_allclose(sum(many.terms.values()), many.loss, rtol=1e-3)
+    assert set(one.member_loss[0]) < set(many.member_loss[0])
+    assert told[-1] == (6, 6)
+    assert many.curve.shape == one.curve.shape
+
+
+def test_ctrl_c_keeps_the_searches_that_were_over(inverter):
+    method, group = prepared(inverter, SOUNDS[:1], start="random")
+
+    def stop(done, total, loss):
+        if done > 2:
+            raise KeyboardInterrupt
+
+    keys = jax.random.key(3)[None]
+    short = search_several(inverter, method, group, keys, budget=192, searches=3, progress=stop)
+    assert short.interrupted
+    assert np.isfinite(short.loss).all()
+
+
+@pytest.mark.parametrize(("midi", "start"), [(60.0, GUESS), (110.0, FALL_BACK)])
+def test_the_guess_is_used_where_it_was_trained(inverter, midi, start):
+    _, group = prepared(inverter, SOUNDS[:1], midi=midi, start=GUESS)
+    assert group.start == (start,)
+    assert (group.start_note[0] is None) == (start == GUESS)
+    assert np.isfinite(group.starts).all()
+
+
+def test_why_the_guess_is_not_used():
+    strange = make_instrument("sine", RATE, 0.25)
+    assert usable_start("random", strange, 60.0) == ("random", None)
+    start, why = usable_start(GUESS, strange, 60.0)
+    assert start == FALL_BACK
+    assert why is not None
+    assert "trained for serum_lite" in why

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from ddsprl.fitting.grouped import METHODS
+from ddsprl.fitting.methods import DEFAULT_METHOD, DEFAULT_START, METHODS, OWN_START, ROUNDS
 from ddsprl.io import UserError
 from ddsprl.io.ahead import ahead
 from ddsprl.matching.clock import Clock
@@ -44,7 +44,7 @@ def test_a_misspelt_method_or_start_names_the_nearest():
 
 
 def test_what_a_method_cannot_do_is_refused():
-    assert "has starts of its own" in refused("--start", "bank")
+    assert "has starts of its own" in refused("--method", "rounds", "--start", "bank")
     assert "at least 64" in refused("--method", "random", "--budget", "63")
     assert "allowed are 1 to 8" in refused("--top", "9")
     assert "allowed are 1 to 8" in refused("--top", "0")
@@ -187,3 +187,14 @@ def test_keys_depend_on_seed_and_name_only():
 def test_switches_can_be_put_off():
     assert parse_options(["a.wav", "--out", "o"]).report
     assert not parse_options(["a.wav", "--out", "o", "--no-report"]).report
+
+
+def test_the_start_is_the_methods_own_unless_given():
+    def searched(*arguments):
+        record = parse_options(["a.wav", "--out", "o", *arguments]).record()
+        return record["method"], record["start"]
+
+    assert searched()[0] == DEFAULT_METHOD
+    assert searched("--method", "rounds") == (ROUNDS, OWN_START)
+    assert searched("--method", "hybrid") == ("hybrid", DEFAULT_START)
+    assert searched("--method", "hybrid", "--start", "cues") == ("hybrid", "cues")
