@@ -1,5 +1,6 @@
 """ddsprl: turning the knobs of differentiable synthesizers until they sound like a target."""
 
+from ddsprl.env import make_env as make_env
 from ddsprl.features import analyze as analyze
 from ddsprl.fitting.inversion import Inversion as Inversion
 from ddsprl.fitting.inversion import invert as invert

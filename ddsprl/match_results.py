@@ -13,7 +13,7 @@ import numpy as np
 
 from ddsprl.fitting.extras import Extras, posterior_renders
 from ddsprl.fitting.grouped import Inversion
-from ddsprl.fitting.inverter import Inverter
+from ddsprl.fitting.inverter import GRADIENT_COST, Inverter
 from ddsprl.fitting.posterior_summary import LEVEL, Posterior
 from ddsprl.fitting.reach import Conditions, judge_reach, table_conditions
 from ddsprl.fitting.recording import Recording
@@ -148,7 +148,7 @@ def report_contents(finding: Finding) -> dict[str, Any]:
         "remark": _sentence(numbers["reach"]["sentence"]),
         "facts": facts,
         "rises": numbers["sensitivity"]["rise"],
-        "curve_x_label": "renders (a gradient counts as 4)",
+        "curve_x_label": f"renders (a gradient counts as {GRADIENT_COST})",
     }
 
 

@@ -27,7 +27,7 @@ from synth_jax import Note
 from synth_jax.units import midi_to_hz
 
 # A gradient is charged as this many renders when a budget is spent; see benchmarks/gradient.py.
-GRADIENT_COST = 4
+GRADIENT_COST = 3
 FINAL_KEYS = 8
 
 

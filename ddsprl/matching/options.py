@@ -45,7 +45,7 @@ class MatchOptions:
     seed: int = 0
     """Of everything random."""
     budget: int = DEFAULT_BUDGET
-    """Renders to spend on a search; a gradient counts as 4. Two rounds, about 3,250, are the least of the
+    """Renders to spend on a search; a gradient counts as 3. Two rounds, about 2,600, are the least of the
     rounds; a solver needs 64."""
     lock: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Knob to hold, in physical units, such as --lock filter_cutoff=800; may be given several times."""

@@ -21,7 +21,7 @@ from ddsprl.comparison.plan import Method
 from ddsprl.comparison.searching import Searcher
 from ddsprl.comparison.suites import preset_suite
 from ddsprl.comparison.summary import summarise
-from ddsprl.fitting.inverter import InversionConfig, Inverter, make_problem
+from ddsprl.fitting.inverter import GRADIENT_COST, InversionConfig, Inverter, make_problem
 from ddsprl.losses import Objective, ObjectiveConfig
 from ddsprl.plant import make_instrument
 
@@ -70,7 +70,7 @@ def test_everything_is_there(finished, results):
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
     assert len(results["runs"]) == 2 * 2
     for run in results["runs"]:
-        assert run["charged"] == run["renders"] + 4 * run["gradients"] + run["shared"] == 64
+        assert run["charged"] == run["renders"] + GRADIENT_COST * run["gradients"] + run["shared"] == 64
         assert run["loss"] == pytest.approx(sum(run["terms"].values()), rel=1e-4)
         assert 0 <= run["parameter_error"] <= 1
         assert "curve" not in run
@@ -80,7 +80,7 @@ def test_everything_is_there(finished, results):
         assert target["references"]["floor"]["loss"] < target["references"]["best_4096"]["loss"]
     assert {"jax", "python", "ddsprl"} <= set(results["versions"]) and results["machine"]["cores"] >= 1
     cost = results["methods"]["adam"]["gradient_cost"][0]
-    assert cost["batch"] == 2 and cost["measured"] > 0 and cost["charged"] == 4
+    assert cost["batch"] == 2 and cost["measured"] > 0 and cost["charged"] == GRADIENT_COST
 
 
 def test_every_run_has_its_curve(finished, results):
@@ -233,7 +233,7 @@ def test_targets_are_the_same_however_many_are_asked_for():
 def test_a_shipped_preset_does_not_start_at_itself():
     inverter = Inverter(make_problem(8_000, 0.25), InversionConfig())
     suite = preset_suite(inverter.problem.instrument, parts=("bank",), count=3, seed=3)
-    searcher = Searcher(inverter, Method("x", "random", "bank", 4096), seed=3, gradient_cost=4)
+    searcher = Searcher(inverter, Method("x", "random", "bank", 4096), seed=3, gradient_cost=GRADIENT_COST)
     starts = searcher.starts(list(suite.cases), 0)
     assert starts.shape[1] > 50
     for case, points in zip(suite.cases, starts, strict=True):

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from matplotlib.image import imread
 
+from ddsprl.fitting.inverter import GRADIENT_COST
 from ddsprl.io import load_audio
 from ddsprl.losses.objective import Objective, ObjectiveConfig
 from ddsprl.plant import make_instrument
@@ -50,7 +51,7 @@ def test_the_numbers_are_named_and_add_up(result, folder):
     for name in NUMBERS.split():
         assert isinstance(result[name], int | float), name
     assert result["loss"] == pytest.approx(sum(result["terms"].values()), rel=1e-3)
-    assert result["renders"] + 4 * result["gradients"] <= 3300
+    assert result["renders"] + GRADIENT_COST * result["gradients"] <= 3300
     assert result["renders"] > 0 < result["gradients"]
     assert (result["midi"], result["seed"], result["sample_rate"]) == (67.0, 5, 8000)
     assert 0 < result["gate_s"] <= result["duration_s"] == 0.25

@@ -1,0 +1,48 @@
+"""The environment: match a sound by turning knobs, as an agent sees it."""
+
+from ddsprl.env.actions import from_flat, to_flat
+from ddsprl.env.curriculum import STAGES, CurriculumState, Stage, advance, free_mask
+from ddsprl.env.evaluation import Results, episode, evaluate
+from ddsprl.env.make import make_env, make_matcher, stage_params
+from ddsprl.env.match_env import MatchEnv
+from ddsprl.env.observation import Field, flatten, layout, unflatten
+from ddsprl.env.references import References, committed
+from ddsprl.env.targets import make_bucket, preset_targets, recording_targets
+from ddsprl.env.types import EnvConfig, EnvParams, EnvState, RewardWeights, Targets, Timestep
+from ddsprl.env.wrappers import AutoReset, ManyState, StopGradients, default_chunk
+
+__all__ = [
+    "STAGES",
+    "AutoReset",
+    "CurriculumState",
+    "EnvConfig",
+    "EnvParams",
+    "EnvState",
+    "Field",
+    "ManyState",
+    "MatchEnv",
+    "References",
+    "Results",
+    "RewardWeights",
+    "Stage",
+    "StopGradients",
+    "Targets",
+    "Timestep",
+    "advance",
+    "committed",
+    "default_chunk",
+    "episode",
+    "evaluate",
+    "flatten",
+    "free_mask",
+    "from_flat",
+    "layout",
+    "make_bucket",
+    "make_env",
+    "make_matcher",
+    "preset_targets",
+    "recording_targets",
+    "stage_params",
+    "to_flat",
+    "unflatten",
+]
