@@ -92,7 +92,7 @@ def run_presets(options: argparse.Namespace) -> dict[str, Any]:
     for i in range(len(u)):
         key = jax.random.fold_in(jax.random.key(options.seed + 1), i)
         note = {"midi": midi[i], "gate_s": gate[i]}
-        row = match_one(inverter, audio[i], np.ones_like(audio[i]), note, key, options.budget)
+        row = match_one(inverter, audio[i], np.ones_like(audio[i]), note, key, options)
         others = judge(audio[i], Note(midi[i], gate[i], 1.0), u[i], jax.random.fold_in(key, 1))
         row |= {k: [float(x) for x in v] for k, v in others.items()}
         row["excess"] = [excess(row["match"][j], row["floor"][j], row["best_4096"][j]) for j in (0, 1)]
@@ -118,7 +118,12 @@ def excess(loss: float, floor: float, reference: float) -> float:
 
 
 def match_one(
-    inverter: Inverter, audio: np.ndarray, window: np.ndarray, note: dict, key: jax.Array, budget: int
+    inverter: Inverter,
+    audio: np.ndarray,
+    window: np.ndarray,
+    note: dict,
+    key: jax.Array,
+    options: argparse.Namespace,
 ) -> dict[str, Any]:
     """One match: its loss and yardstick, what it spent, how long it took."""
     begin = time.perf_counter()
@@ -127,7 +132,9 @@ def match_one(
         RATE,
         **note,
         key=key,
-        budget=budget,
+        budget=options.budget,
+        method=options.method,
+        start=options.start,
         bank=bank(),
         window=window[None],
         inverter=inverter,
@@ -167,7 +174,7 @@ def run_recordings(options: argparse.Namespace, *, given: bool) -> dict[str, Any
         inverter = inverters[recording.duration_s]
         key = jax.random.fold_in(jax.random.key(options.seed + 2), i)
         played = {"midi": choose_pitch(recording, inverter, key), "gate_s": recording.gate_s}
-        row = match_one(inverter, recording.audio, recording.window, played, key, options.budget)
+        row = match_one(inverter, recording.audio, recording.window, played, key, options)
         arguments = (recording.audio, recording.window, Note(played["midi"], played["gate_s"], 1.0))
         best = _best_random(inverter.problem)(*arguments, jax.random.fold_in(key, 1))
         row |= {k: [float(x) for x in v] for k, v in best.items()}
@@ -259,7 +266,9 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=["presets", "recordings", "timing"])
     parser.add_argument("--presets", type=int, default=64, help="random presets")
     parser.add_argument("--recordings", default=str(CASE), help="folder of WAV files (and manifest.json)")
-    parser.add_argument("--budget", type=int, default=9_000, help="renders; a gradient counts as 4")
+    parser.add_argument("--budget", type=int, default=9_000, help="renders; a gradient counts as 3")
+    parser.add_argument("--method", help="default that of ddsprl.match")
+    parser.add_argument("--start", help="where a solver begins; default that of ddsprl.match")
     parser.add_argument("--seed", type=int, default=2026)
     options = parser.parse_args()
     if options.quick:

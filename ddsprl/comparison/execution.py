@@ -22,7 +22,7 @@ from ddsprl.comparison.searching import Found, Searcher
 from ddsprl.comparison.suites import Case, Suite, estimated, preset_suite, recording_suite
 from ddsprl.fitting.inverter import InversionConfig, Inverter, make_problem
 from ddsprl.fitting.registry import make_solver
-from ddsprl.fitting.starts import SharedWork, shared_work
+from ddsprl.fitting.starts import SharedWork, shared_works
 from ddsprl.io import UserError
 from ddsprl.metrics import field_metrics_batch, parameter_error
 
@@ -200,7 +200,7 @@ class Execution:
                 # Of a group that ran at once, a target's share.
                 "seconds": found.seconds / group.count,
                 "curve": _curve(found, i, group.count),
-                "page": self._work(method, case),
+                "works": self._works(method, case),
             }
             for i, case in enumerate(group.cases[: group.count])
         ]
@@ -218,18 +218,18 @@ class Execution:
         )
         return float(parameter_error(u, case.u, table, midi_free=free).mean)
 
-    def _work(self, method: Method, case: Case) -> SharedWork | None:
+    def _works(self, method: Method, case: Case) -> tuple[SharedWork, ...]:
         """What the start of a method shares with other targets."""
         library = self._inverter_of(len(case.audio)).library
-        return shared_work(method.start, case.note, count=method.count, library=library)
+        return shared_works(method.start, case.note, count=method.count, library=library)
 
     def _shared(self, method: Method) -> float:
         """Renders that a method's start shares, divided by the targets of this comparison.
 
         Every target of the suite counts once, however many seeds there are.
         """
-        works = {self._work(method, case) for case in self.suite.cases} - {None}
-        return sum(work.renders for work in works if work is not None) / len(self.suite.cases)
+        works = {work for case in self.suite.cases for work in self._works(method, case)}
+        return sum(work.renders for work in works) / len(self.suite.cases)
 
     def _field(self, task: str) -> float:
         """Metrics of the field for all targets of one task, one length at a time."""

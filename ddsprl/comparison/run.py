@@ -266,7 +266,7 @@ def _charge(results: Results) -> None:
     opened = {tuple(page) for target in results["targets"] for page in target["note_pages"]}
     for label, method in results["methods"].items():
         runs = [run for run in results["runs"] if run["method"] == label]
-        pages = opened | {tuple(run["page"]) for run in runs if run["page"] is not None}
+        pages = opened | {tuple(work) for run in runs for work in run["works"]}
         shared = sum(size for _, _, size, _ in pages) / len(targets)
         method["shared_renders_a_target"] = shared
         for run in runs:

@@ -3,7 +3,7 @@
 Presets are uniform and snapped, notes uniform in pitch and log-uniform in gate, some held for the whole clip;
 every one is rendered once and its features kept, 5.5 kB a clip. The shipped weights come from
 
-    python -m ddsprl.fitting.guess_training --renders 131072 --out ddsprl/fitting/data/guess_serum_lite.npz
+    python -m ddsprl.fitting.guess_training --out ddsprl/fitting/data/guess_serum_lite.npz
 """
 
 import argparse
@@ -65,14 +65,14 @@ class TrainingConfig:
     """
 
     instrument: str = "serum_lite"
-    renders: int = 131_072
+    renders: int = 65_536
     validation: int = 4096
     seed: int = 0
-    epochs: int = 10
+    epochs: int = 16
     batch: int = 256
     rate: float = 1.5e-3
     decay: float = 0.02
-    dropout: float = 0.05
+    dropout: float = 0.1
     components: int = 16
     hidden: int = 512
     shared: int = 32

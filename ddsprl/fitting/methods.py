@@ -25,7 +25,7 @@ DEFAULT_METHOD = ROUNDS
 DEFAULT_START = "best"
 DEFAULT_BUDGET = 9_000
 
-GUESS = "guess"
+TRAINED = ("guess", "mixed")
 # Where the guess was not trained for a sound, this is done instead: it needs no training.
 FALL_BACK = "best"
 
@@ -83,7 +83,7 @@ def usable_start(start: str, instrument: Instrument, midi: float) -> tuple[str, 
         instrument: to be played.
         midi: of the note.
     """
-    if start != GUESS:
+    if start not in TRAINED:
         return start, None
     header = load_guess(None).header
     if header.table != table_digest(instrument.table):

@@ -2,7 +2,7 @@
 
 Every solver can be given every start, so that a good start is not mistaken for a good solver. A start is a
 set of positions; the driver snaps, scores and charges them. What lies behind some of them (a page of a
-library, a trained network) was rendered once for many targets; `shared_work` says what and how much, for a
+library, a trained network) was rendered once for many targets; `shared_works` says what and how much, for a
 comparison to share out.
 """
 
@@ -76,15 +76,12 @@ def shared_renders(name: str, *, count: int, library: Library | None) -> int:
         count: positions wanted.
         library: as for `make_starts`.
     """
-    if name == "guess":
-        return load_guess(None).header.training_renders
-    # The first of the cues is the neutral patch.
-    asked = name in ("library", "best") or (name == "cues" and count > 1)
-    return library.config.size if asked and library is not None else 0
+    trained = load_guess(None).header.training_renders if _trained(name, count) else 0
+    return trained + (library.config.size if library is not None and _shelved(name, count) else 0)
 
 
-def shared_work(name: str, note: Note, *, count: int, library: Library | None) -> SharedWork | None:
-    """The work behind a start for a note that other targets share; None if there is none.
+def shared_works(name: str, note: Note, *, count: int, library: Library | None) -> tuple[SharedWork, ...]:
+    """The works behind a start for a note that other targets share.
 
     Args:
         name: of `STARTS`.
@@ -92,13 +89,22 @@ def shared_work(name: str, note: Note, *, count: int, library: Library | None) -
         count: positions wanted.
         library: as for `make_starts`; the page is rendered if it is not there.
     """
-    renders = shared_renders(name, count=count, library=library)
-    if not renders:
-        return None
-    if name == "guess":
-        return SharedWork(0.0, 0.0, renders, 0)
-    assert library is not None
-    return page_work(library, float(note.midi), float(note.gate_s))
+    works = []
+    if _trained(name, count):
+        works.append(SharedWork(0.0, 0.0, load_guess(None).header.training_renders, 0))
+    if library is not None and _shelved(name, count):
+        works.append(page_work(library, float(note.midi), float(note.gate_s)))
+    return tuple(works)
+
+
+def _trained(name: str, count: int) -> bool:
+    """Whether a start asks the trained network."""
+    return name == "guess" or (name == "mixed" and count > 1)
+
+
+def _shelved(name: str, count: int) -> bool:
+    """Whether a start asks the library; the first of the cues is the neutral patch."""
+    return name in ("library", "best", "mixed") or (name == "cues" and count > 1)
 
 
 def page_work(library: Library, midi: float, gate_s: float) -> SharedWork:
@@ -128,8 +134,8 @@ def make_starts(
         instrument: whose knobs.
         count: positions wanted.
         key: PRNG key.
-        library: needed by `library` and `best`; `cues` uses it if there is one.
-        bank: presets `[b, d]`; needed by `bank`, used by `best`.
+        library: needed by `library`, `best` and `mixed`; `cues` uses it if there is one.
+        bank: presets `[b, d]`; needed by `bank`, used by `best` and `mixed`.
         given: positions `[m, d]`; needed by `given`.
 
     Returns:
@@ -197,6 +203,13 @@ def _guess(request: StartRequest) -> np.ndarray:
     return guess_starts(request)[0]
 
 
+def _mixed(request: StartRequest) -> np.ndarray:
+    """Half guesses, half the best of what needs no training: for sounds that no preset may have made."""
+    guesses = request.count // 2
+    best = _best(request._replace(count=request.count - guesses))
+    return best if guesses == 0 else np.concatenate([_guess(request._replace(count=guesses)), best])
+
+
 def _cued(u: np.ndarray, request: StartRequest) -> np.ndarray:
     synth, note = request.instrument, request.note
     period_s = 1.0 / float(midi_to_hz(jnp.asarray(note.midi)))
@@ -226,4 +239,5 @@ STARTS: dict[str, Callable[[StartRequest], np.ndarray]] = {
     "cues": _cues,
     "best": _best,
     "guess": _guess,
+    "mixed": _mixed,
 }

@@ -57,7 +57,7 @@ def cost_rows(out: Path) -> dict[str, dict[str, str]]:
 def test_shared_work_is_paid_by_the_targets_and_shown(charged):
     results = strict(charged[0] / "results.json")
     runs = {label: [r for r in results["runs"] if r["method"] == label] for label in ("paid", "shown")}
-    pages = {tuple(run["page"]) for run in runs["paid"]}
+    pages = {tuple(work) for run in runs["paid"] for work in run["works"]}
     assert {page[2] for page in pages} == {PAGE}
     # By the three targets, not by their six runs.
     shared = PAGE * len(pages) / 3

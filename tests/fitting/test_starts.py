@@ -12,7 +12,7 @@ from ddsprl.fitting.cues import envelope_cues
 from ddsprl.fitting.guess import load_guess
 from ddsprl.fitting.inverter import Inverter, make_problem
 from ddsprl.fitting.library import Page
-from ddsprl.fitting.starts import STARTS, make_starts, shared_renders, shared_work
+from ddsprl.fitting.starts import STARTS, make_starts, shared_renders, shared_works
 from synth_jax import Note
 
 PROBLEM = make_problem(8_000, 0.25)
@@ -118,16 +118,14 @@ class Pages(Shelf):
 def test_shared_work_is_what_a_start_reports(name, count):
     library: Any = Pages()
     _, shared, _ = start(name, count, given=BANK, library=library)
-    work = shared_work(name, NOTE, count=count, library=library)
-    assert shared == shared_renders(name, count=count, library=library)
-    assert (0 if work is None else work.renders) == shared
+    works = shared_works(name, NOTE, count=count, library=library)
+    assert shared == shared_renders(name, count=count, library=library) == sum(w.renders for w in works)
     if library.asked:
-        assert work == (60.0, 0.1, 64, 2000)
+        assert works[-1] == (60.0, 0.1, 64, 2000)
         # One page, one work; another page is more work.
-        assert work == shared_work(name, Note(63.0, 0.1, 1.0), count=count, library=library)
-        assert work != shared_work(name, Note(73.0, 0.1, 1.0), count=count, library=library)
-    elif name == "guess":
-        assert work == shared_work(name, Note(30.0, 0.3, 1.0), count=count, library=library)
-    else:
-        assert work is None
-    assert shared_renders(name, count=count, library=None) == (shared if name == "guess" else 0)
+        assert works == shared_works(name, Note(63.0, 0.1, 1.0), count=count, library=library)
+        assert works != shared_works(name, Note(73.0, 0.1, 1.0), count=count, library=library)
+    trained = works[0].renders if works and works[0].midi == 0.0 else 0
+    assert (trained > 0) == (name == "guess" or (name == "mixed" and count > 1))
+    assert len(works) == bool(library.asked) + (trained > 0)
+    assert shared_renders(name, count=count, library=None) == trained

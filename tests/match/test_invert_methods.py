@@ -9,7 +9,7 @@ from ddsprl.fitting.grouped import prepare_group, search_group
 from ddsprl.fitting.inversion import Streamed
 from ddsprl.fitting.inverter import InversionConfig, Inverter, default_inverter
 from ddsprl.fitting.library import LibraryConfig
-from ddsprl.fitting.methods import FALL_BACK, GUESS, make_method, usable_start
+from ddsprl.fitting.methods import FALL_BACK, make_method, usable_start
 from ddsprl.fitting.references import references
 from ddsprl.fitting.several import search_several
 from ddsprl.plant import make_instrument
@@ -161,18 +161,18 @@ def test_ctrl_c_keeps_the_searches_that_were_over(inverter):
     assert np.isfinite(short.loss).all()
 
 
-@pytest.mark.parametrize(("midi", "start"), [(60.0, GUESS), (110.0, FALL_BACK)])
+@pytest.mark.parametrize(("midi", "start"), [(60.0, "guess"), (110.0, FALL_BACK)])
 def test_the_guess_is_used_where_it_was_trained(inverter, midi, start):
-    _, group = prepared(inverter, SOUNDS[:1], midi=midi, start=GUESS)
+    _, group = prepared(inverter, SOUNDS[:1], midi=midi, start="guess")
     assert group.start == (start,)
-    assert (group.start_note[0] is None) == (start == GUESS)
+    assert (group.start_note[0] is None) == (start == "guess")
     assert np.isfinite(group.starts).all()
 
 
 def test_why_the_guess_is_not_used():
     strange = make_instrument("sine", RATE, 0.25)
     assert usable_start("random", strange, 60.0) == ("random", None)
-    start, why = usable_start(GUESS, strange, 60.0)
+    start, why = usable_start("guess", strange, 60.0)
     assert start == FALL_BACK
     assert why is not None
     assert "trained for serum_lite" in why
