@@ -1,6 +1,8 @@
 """Wide vectors are asked for once, never against the user, and never of a compiler that may not know them."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -40,3 +42,13 @@ def test_only_versions_that_know_the_flag_get_it(flags, monkeypatch, version, kn
     monkeypatch.setattr(cpu, "version", lambda _: version)
     assert cpu.prefer_wide_vectors() == known
     assert bool(read()) == known
+
+
+def test_importing_computes_nothing():
+    """Settings of the process would come too late."""
+    program = (
+        "import ddsprl, ddsprl.match, ddsprl.compare, ddsprl.env\n"
+        "from jax._src import xla_bridge\n"
+        "assert not xla_bridge.backends_are_initialized()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

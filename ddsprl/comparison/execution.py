@@ -22,7 +22,7 @@ from ddsprl.comparison.searching import Found, Searcher
 from ddsprl.comparison.suites import Case, Suite, estimated, preset_suite, recording_suite
 from ddsprl.fitting.inverter import InversionConfig, Inverter, make_problem
 from ddsprl.fitting.registry import make_solver
-from ddsprl.fitting.starts import SharedWork, shared_works
+from ddsprl.fitting.starts import SharedWork, shared_renders, shared_works
 from ddsprl.io import UserError
 from ddsprl.metrics import field_metrics_batch, parameter_error
 
@@ -64,6 +64,7 @@ class Execution:
         self._searchers: dict[tuple[str, int], Searcher] = {}
         self.suite = self._make_suite()
         self.groups = list(_grouped(self.suite.cases, group))
+        self._check_budgets()
 
     @property
     def pieces(self) -> list[tuple[str, Callable[[], float]]]:
@@ -181,10 +182,7 @@ class Execution:
         """Search, judge and store one group."""
         judge = self._judge(group.n)
         targets = judge.targets(group.cases)
-        left = budget - math.ceil(self._shared(method)) if method.charge_shared else budget
-        if left < method.count:
-            paid = f"{budget} renders leave {left} after the shared work of its start"
-            raise UserError(f"{method.label}: {paid}, fewer than its {method.count} starting points")
+        left = _left(method, budget, self._shared(method))
         found = self._searcher(method, group.n).run(targets, group.cases, budget=left, seed=seed)
         verdict = judge.verdict(found.u, targets, group.cases)
         rows = [
@@ -217,6 +215,18 @@ class Execution:
             self.settings.notes != "given",
         )
         return float(parameter_error(u, case.u, table, midi_free=free).mean)
+
+    def _check_budgets(self) -> None:
+        """Refuse, before anything is rendered, a budget that shared work alone is known to spend.
+
+        Raises:
+            UserError: the method, its budget and what is left of it.
+        """
+        case, count = self.suite.cases[0], len(self.suite.cases)
+        for method in self.settings.methods:
+            library = self._inverter_of(len(case.audio)).library
+            least = shared_renders(method.start, count=method.count, library=library) / count
+            _left(method, min(self.settings.budgets), least)
 
     def _works(self, method: Method, case: Case) -> tuple[SharedWork, ...]:
         """What the start of a method shares with other targets."""
@@ -274,6 +284,19 @@ def sound_of(cells: Cells, groups: list[Group], run: dict[str, Any]) -> np.ndarr
             task = task_name(run["method"], run["budget"], run["seed"])
             return cells.arrays(f"run-{task}-{group.name}")["audio"][names.index(run["target"])]
     raise KeyError(run["target"])
+
+
+def _left(method: Method, budget: int, shared: float) -> int:
+    """Renders for the search itself.
+
+    Raises:
+        UserError: fewer than it has starting points.
+    """
+    left = budget - math.ceil(shared) if method.charge_shared else budget
+    if left < method.count:
+        paid = f"{budget} renders leave {left} after the shared work of its start"
+        raise UserError(f"{method.label}: {paid}, fewer than its {method.count} starting points")
+    return left
 
 
 def _grouped(cases: tuple[Case, ...], size: int) -> Iterator[Group]:

@@ -14,12 +14,10 @@ no difference, which evolution paths expect of a knob in no direction that matte
 has locked knobs at their values.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import evosax.algorithms as evosax
 import jax
 import jax.numpy as jnp
 
@@ -39,17 +37,9 @@ COLLAPSED, SCATTERED = 1e-4, 10.0
 GAIN = 1e-3
 MAX_SIGMA = 0.5
 
-Builder = Callable[[int, jax.Array], Any]
-DISTRIBUTIONS: dict[str, Builder] = {
-    "cma_es": evosax.CMA_ES,
-    "sep_cma_es": evosax.Sep_CMA_ES,
-    "simple_es": evosax.SimpleES,
-    "snes": evosax.SNES,
-}
-POPULATIONS: dict[str, Builder] = {
-    "differential_evolution": evosax.DifferentialEvolution,
-    "pso": evosax.PSO,
-}
+# Classes of `evosax.algorithms`.
+DISTRIBUTIONS = {"cma_es": "CMA_ES", "sep_cma_es": "Sep_CMA_ES", "simple_es": "SimpleES", "snes": "SNES"}
+POPULATIONS = {"differential_evolution": "DifferentialEvolution", "pso": "PSO"}
 # Inertia and pull as in Clerc and Kennedy (2002); those of evosax lie outside the region where the variance
 # of a particle stays bounded, c1 + c2 < 24 (1 - w^2) / (7 - 5 w) (Poli, 2009).
 OPTIONS = {"pso": {"inertia_coeff": 0.7298, "cognitive_coeff": 1.4962, "social_coeff": 1.4962}}
@@ -231,7 +221,11 @@ def _strategy(name: str, population: int, d: int) -> tuple[Any, Any]:
     """The strategy and its parameters; always the same object, since evosax compiles by identity."""
     # Made outside of whatever is being traced: what it keeps for later must be numbers.
     with jax.ensure_compile_time_eval():
-        algorithm = (DISTRIBUTIONS | POPULATIONS)[name](population, jnp.zeros(d))
+        # Importing evosax computes and so starts JAX's backend, after which `ddsprl.cpu` would be too late.
+        import evosax.algorithms
+
+        made = getattr(evosax.algorithms, (DISTRIBUTIONS | POPULATIONS)[name])
+        algorithm = made(population, jnp.zeros(d))
         return algorithm, algorithm.default_params.replace(**OPTIONS.get(name, {}))
 
 

@@ -53,6 +53,18 @@ def cost_rows(out: Path) -> dict[str, dict[str, str]]:
     return {line[0]: dict(zip(head, line, strict=True)) for line in lines}
 
 
+def test_a_budget_that_shared_work_spends_is_refused_before_anything_is_rendered(tmp_path, capsys):
+    config, out = tmp_path / "poor.yaml", tmp_path / "out"
+    config.write_text(
+        "defaults: {suite: random, targets: 2, budgets: [96], sample_rate: 8000, seconds: 0.25}\n"
+        "methods: [{label: poor, solver: random, start: library, count: 8, charge_shared: true}]\n"
+    )
+    assert compare.main(["--config", str(config), "--out", str(out), "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: poor: 96 renders leave -") and error.count("\n") == 1
+    assert not list(out.glob("**/references-*"))
+
+
 @pytest.mark.slow
 def test_shared_work_is_paid_by_the_targets_and_shown(charged):
     results = strict(charged[0] / "results.json")
