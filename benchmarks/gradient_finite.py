@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import synth_jax
+from _common import RESULTS
 from ddsprl.io.rundir import versions, write_json
 from synth_jax.params import Table
 
@@ -35,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--points", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/gradient_finite.json"))
+    parser.add_argument("--out", type=Path, default=RESULTS / "gradient_finite.json")
     options = parser.parse_args()
     synth = synth_jax.serum_lite(sample_rate=SAMPLE_RATE, duration_s=DURATION_S)
     direction = jnp.asarray(np.random.default_rng(1).standard_normal(synth.n_samples), jnp.float32)
