@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from ddsprl.comparison.summary import Results
-from ddsprl.io import write_json
-from ddsprl.io.json_files import rounded, write_flat_leaves
+from ddsprl.io.json_files import rounded, rounded_tree, write_flat_leaves
 
 FORMAT, VERSION = "ddsprl-comparison-curves", 1
 # Places that are kept at most, and the digits of their numbers: far finer than can be drawn.
 CURVE_POINTS, DIGITS = 64, 5
+# Of what was measured of a run; noise begins in the third.
+RUN_DIGITS = 7
 
 Curve = dict[str, list[float]]
 # By method, budget, seed and target; the two numbers as texts, as JSON has them.
@@ -48,7 +49,8 @@ def separate(results: Results) -> tuple[Results, Curves]:
     curves: Curves = {}
     runs = []
     for run in results["runs"]:
-        runs.append({name: value for name, value in run.items() if name != "curve"})
+        alone = {name: value for name, value in run.items() if name != "curve"}
+        runs.append(rounded_tree(alone, RUN_DIGITS))
         thin = thinned(run["curve"])
         # Renders are counted; seconds and losses are measured.
         whole = {"renders": [rounded(x, 12) for x in thin["renders"]]}
@@ -70,4 +72,4 @@ def write_numbers(results_path: Path, curves_path: Path, results: Results, curve
         UserError: a file cannot be written.
     """
     write_flat_leaves(curves_path, {"format": FORMAT, "version": VERSION, "curves": curves})
-    write_json(results_path, results)
+    write_flat_leaves(results_path, results)

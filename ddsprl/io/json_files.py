@@ -55,7 +55,7 @@ def first_difference(earlier: Any, wanted: Any, where: str = "") -> tuple[str, s
 
 
 def write_flat_leaves(path: Path, obj: Mapping[str, Any]) -> None:
-    """Write an object, whole or not at all, an object that holds no further object on one line.
+    """Write an object, whole or not at all; an object without further objects, or in a list, on one line.
 
     For files that are mostly rows of numbers, where a line a number would be most of the file.
 
@@ -78,9 +78,32 @@ def rounded(value: float, digits: int) -> float | int:
     return int(near) if near.is_integer() else near
 
 
+def rounded_tree(value: Any, digits: int) -> Any:
+    """Numbers of a tree of plain types to some significant digits; whole ones stay as they are."""
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else value
+    if isinstance(value, Mapping):
+        return {name: rounded_tree(x, digits) for name, x in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded_tree(x, digits) for x in value]
+    return value
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(x, Mapping) for x in value)
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False)
+
+
 def _flat(value: Any, indent: str) -> str:
-    if not isinstance(value, Mapping) or not any(isinstance(x, Mapping) for x in value.values()):
-        return json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    if _is_table(value):
+        return "[\n" + ",\n".join(f"{indent}  {_line(x)}" for x in value) + f"\n{indent}]"
+    if not isinstance(value, Mapping):
+        return _line(value)
+    if not any(isinstance(x, Mapping) or _is_table(x) for x in value.values()):
+        return _line(value)
     inner = indent + "  "
     rows = [f"{inner}{json.dumps(k, ensure_ascii=False)}: {_flat(value[k], inner)}" for k in sorted(value)]
     return "{\n" + ",\n".join(rows) + f"\n{indent}}}"

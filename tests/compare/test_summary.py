@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from ddsprl.comparison.curve_points import CURVE_POINTS, curve_of, separate, thinned
+from ddsprl.comparison.curve_points import CURVE_POINTS, RUN_DIGITS, curve_of, separate, thinned
 from ddsprl.comparison.curves import anytime, draw_curves
 from ddsprl.comparison.markdown import markdown, tables
 from ddsprl.comparison.page import chosen_targets, write_page
 from ddsprl.comparison.summary import summarise
+from ddsprl.io.json_files import rounded_tree
 
 from .conftest import BUDGETS, LABELS, SEEDS, TARGETS, made_up
 
@@ -129,7 +130,7 @@ def test_curves_fall_to_what_was_found(results, curves):
 def test_results_hold_no_curves_and_the_curves_are_theirs(results, curves):
     made = made_up()
     for run, before in zip(results["runs"], made["runs"], strict=True):
-        assert run == {name: value for name, value in before.items() if name != "curve"}
+        assert run == rounded_tree({name: x for name, x in before.items() if name != "curve"}, RUN_DIGITS)
         for name, values in curve_of(curves, run).items():
             np.testing.assert_allclose(values, thinned(before["curve"])[name], rtol=5e-5)
     assert made == made_up()

@@ -1,11 +1,19 @@
 """JSON objects: errors name file and remedy, differences their place; leaves stay flat."""
 
 import json
+import math
 
 import pytest
 
 from ddsprl.io import UserError
-from ddsprl.io.json_files import as_stored, first_difference, read_object, rounded, write_flat_leaves
+from ddsprl.io.json_files import (
+    as_stored,
+    first_difference,
+    read_object,
+    rounded,
+    rounded_tree,
+    write_flat_leaves,
+)
 
 
 def test_an_object_is_read(tmp_path):
@@ -55,6 +63,27 @@ def test_a_record_is_compared_as_a_file_holds_it():
     record = {"a": (1, 2), "b": {3: "x"}}
     assert first_difference(as_stored(record), json.loads(json.dumps(record))) is None
     assert as_stored(record) == {"a": [1, 2], "b": {"3": "x"}}
+
+
+def test_rows_of_a_table_stand_on_one_line_each(tmp_path):
+    held = {"rows": [{"a": 1, "b": {"c": [2]}}, {"a": 3}], "n": [1, 2]}
+    write_flat_leaves(tmp_path / "a.json", held)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == held
+    assert text.splitlines()[2:] == [
+        '  "rows": [',
+        '    {"a": 1, "b": {"c": [2]}},',
+        '    {"a": 3}',
+        "  ]",
+        "}",
+    ]
+
+
+def test_numbers_of_a_tree_are_rounded_and_counts_are_not():
+    tree = {"a": [1.23456789, 123456789, math.nan], "b": {"c": 1e-9 / 3, "d": "x"}}
+    found = rounded_tree(tree, 3)
+    assert found["a"][:2] == [1.23, 123456789] and math.isnan(found["a"][2])
+    assert found["b"] == {"c": 3.33e-10, "d": "x"}
 
 
 def test_what_holds_no_further_object_stands_on_one_line(tmp_path):
