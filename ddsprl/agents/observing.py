@@ -1,0 +1,51 @@
+"""The environment's observations, actions and steps as an agent's records, and back."""
+
+import jax
+import jax.numpy as jnp
+
+from ddsprl.agents.types import ActionSpec, Seen, SeenSpec, Transition
+from ddsprl.env.actions import N_MODULES, module_of_knob
+from ddsprl.env.observation import Field
+from ddsprl.env.types import Observation, Timestep
+from synth_jax.params import Table
+
+# `time` is left out because a time limit is no part of the task, `modules` because it comes as `Allowed`.
+REST = ("deltas", "knobs", "best")
+
+
+def seen_of(obs: Observation, rest: tuple[str, ...] = REST) -> Seen:
+    """An observation for the networks; leading axes are kept.
+
+    Args:
+        obs: with `current`, `target` and the named parts.
+        rest: names of the other parts, each a vector.
+    """
+    return Seen(jnp.concatenate([obs[name] for name in rest], axis=-1), obs["current"], obs["target"])
+
+
+def seen_spec(layout: tuple[Field, ...], rest: tuple[str, ...] = REST) -> SeenSpec:
+    """Shapes of `seen_of`, from the environment's layout."""
+    fields = {field.name: field for field in layout}
+    bands, frames = fields["current"].shape
+    return SeenSpec(sum(fields[name].size for name in rest), (bands, frames))
+
+
+def action_spec(table: Table) -> ActionSpec:
+    """Modules and knobs of an instrument's table."""
+    return ActionSpec(N_MODULES, tuple(int(i) for i in module_of_knob(table)))
+
+
+def transition_of(
+    obs: Observation, module: jax.Array, delta: jax.Array, step: Timestep, rest: tuple[str, ...] = REST
+) -> Transition:
+    """What a step taught; leading axes are kept.
+
+    Args:
+        obs: before the step.
+        module: of the action.
+        delta: likewise.
+        step: what came back. Behind an automatic reset its last observation is `info["final_obs"]`.
+        rest: as in `seen_of`.
+    """
+    after = step.info.get("final_obs", step.obs)
+    return Transition(seen_of(obs, rest), module, delta, step.reward, step.terminated, seen_of(after, rest))

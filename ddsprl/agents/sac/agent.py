@@ -1,0 +1,304 @@
+"""Soft actor-critic with a hybrid action: `init`, `act`, `update`, pure functions of an explicit state.
+
+    agent = Sac(SacConfig(), action_spec(table), seen_spec(layout))
+    state, replay = agent.init(key), agent.new_replay()
+    action = agent.act(key, state, seen, allowed)            one observation; batch with `vmap`
+    replay = add(replay, transitions)
+    state, metrics = agent.learn(key, state, replay, allowed)
+
+The state is a pytree of arrays: it can be checkpointed whole, and `vmap` over keys trains several seeds side
+by side. The equations stand in `losses`; here they meet the networks.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ddsprl.agents.networks import Actor, Policy, TwinCritic
+from ddsprl.agents.replay import Replay, empty_replay, sample
+from ddsprl.agents.sac import losses
+from ddsprl.agents.sac.config import SacConfig
+from ddsprl.agents.sac.losses import Temperatures
+from ddsprl.agents.types import ActionSpec, Allowed, Params, Seen, SeenSpec, Transition
+
+Metrics = dict[str, jax.Array]
+
+
+class SacState(NamedTuple):
+    """Everything that learning changes.
+
+    Attributes:
+        actor: parameters.
+        critic: parameters of both critics.
+        target_critic: the slow copy of them.
+        temperatures: logarithms.
+        actor_optimizer: optax state; so are the next two.
+        critic_optimizer: of the critic.
+        temperature_optimizer: of the temperatures.
+        updates: int scalar, gradient steps so far.
+    """
+
+    actor: Params
+    critic: Params
+    target_critic: Params
+    temperatures: Temperatures
+    actor_optimizer: Any
+    critic_optimizer: Any
+    temperature_optimizer: Any
+    updates: jax.Array
+
+
+class AgentAction(NamedTuple):
+    """What to do.
+
+    Attributes:
+        module: int scalar.
+        delta: `[d]` in [-1, 1]; zero for locked knobs and other modules'.
+    """
+
+    module: jax.Array
+    delta: jax.Array
+
+
+class Draw(NamedTuple):
+    """A policy with one draw of every module's deltas.
+
+    Attributes:
+        policy: at the observation.
+        delta: `[d]`.
+        log_delta: log density of each module's unlocked part, `[m]`.
+    """
+
+    policy: Policy
+    delta: jax.Array
+    log_delta: jax.Array
+
+
+@dataclass(frozen=True)
+class Sac:
+    """The agent; static and hashable.
+
+    Attributes:
+        config: settings.
+        actions: modules and knobs.
+        seen: shapes of an observation.
+    """
+
+    config: SacConfig
+    actions: ActionSpec
+    seen: SeenSpec
+
+    @property
+    def actor(self) -> Actor:
+        """The policy's network."""
+        return Actor(self.actions, self.config.network)
+
+    @property
+    def critic(self) -> TwinCritic:
+        """The critics' network."""
+        return TwinCritic(self.actions, self.config.network)
+
+    def init(self, key: jax.Array) -> SacState:
+        """A new agent."""
+        actor_key, critic_key = jax.random.split(key)
+        seen, delta = self.seen.zeros(), jnp.zeros(self.actions.knobs)
+        allowed = Allowed(jnp.ones(self.actions.modules), jnp.ones(self.actions.knobs))
+        actor = self.actor.init(actor_key, seen, allowed)
+        critic = self.critic.init(critic_key, seen, delta, allowed)
+        first = (self.config.first_discrete_temperature, self.config.first_continuous_temperature)
+        temperatures = Temperatures(*(jnp.log(jnp.asarray(x, jnp.float32)) for x in first))
+        return SacState(
+            actor=actor,
+            critic=critic,
+            target_critic=jax.tree.map(jnp.copy, critic),
+            temperatures=temperatures,
+            actor_optimizer=self.actor_optimizer.init(actor),
+            critic_optimizer=self.critic_optimizer.init(critic),
+            temperature_optimizer=self.temperature_optimizer.init(temperatures),
+            updates=jnp.zeros((), jnp.int32),
+        )
+
+    def new_replay(self) -> Replay:
+        """An empty ring of the configured capacity."""
+        return empty_replay(self.config.capacity, self.seen, self.actions)
+
+    def policy(self, actor: Params, seen: Seen, allowed: Allowed) -> Policy:
+        """What an actor says of one observation."""
+        found: Any = self.actor.apply(actor, seen, allowed)
+        return found
+
+    def values(self, critic: Params, seen: Seen, delta: jax.Array, allowed: Allowed) -> jax.Array:
+        """What both critics say of every module with its part of the deltas `[d]`, `[2, m]`."""
+        found: Any = self.critic.apply(critic, seen, delta, allowed)
+        return found
+
+    def act(
+        self, key: jax.Array, state: SacState, seen: Seen, allowed: Allowed, *, greedy: bool = False
+    ) -> AgentAction:
+        """Choose an action at one observation.
+
+        Args:
+            key: of the draw.
+            state: only its actor is used.
+            seen: the observation.
+            allowed: what the action may be.
+            greedy: the likeliest module and the median of its deltas, without noise.
+        """
+        pick, spread = jax.random.split(key)
+        policy = self.policy(state.actor, seen, allowed)
+        if greedy:
+            module, delta = jnp.argmax(policy.log_module), policy.delta.centre()
+        else:
+            module = jax.random.categorical(pick, policy.log_module)
+            delta = policy.delta.sample(spread).value
+        return AgentAction(module, self.actions.shown(delta, allowed)[module])
+
+    def learn(
+        self, key: jax.Array, state: SacState, replay: Replay, allowed: Allowed
+    ) -> tuple[SacState, Metrics]:
+        """The gradient steps that belong to one environment step; metrics are those of the last.
+
+        Args:
+            key: of the batches and draws.
+            state: the agent.
+            replay: holds at least one transition.
+            allowed: what actions may be at present.
+        """
+
+        def one(state, key):
+            pick, draw = jax.random.split(key)
+            return self.update(draw, state, sample(pick, replay, self.config.batch), allowed)
+
+        state, metrics = jax.lax.scan(one, state, jax.random.split(key, self.config.updates_per_step))
+        return state, jax.tree.map(lambda x: x[-1], metrics)
+
+    def update(
+        self, key: jax.Array, state: SacState, batch: Transition, allowed: Allowed
+    ) -> tuple[SacState, Metrics]:
+        """One gradient step of critics, actor and temperatures, in this order, and of the target critic.
+
+        Args:
+            key: of the draws.
+            state: the agent.
+            batch: transitions, leaves `[n, ...]`.
+            allowed: what actions may be, for the whole batch.
+        """
+        critic_key, actor_key = jax.random.split(key)
+        state, critic_metrics = self._update_critic(critic_key, state, batch, allowed)
+        state, found, actor_metrics = self._update_actor(actor_key, state, batch.seen, allowed)
+        state, temperature_metrics = self._update_temperatures(state, found, allowed)
+        target = optax.incremental_update(state.critic, state.target_critic, self.config.target_rate)
+        state = state._replace(target_critic=target, updates=state.updates + 1)
+        return state, critic_metrics | actor_metrics | temperature_metrics
+
+    def draw(self, key: jax.Array, actor: Params, seen: Seen, allowed: Allowed) -> Draw:
+        """The policy at one observation and a draw from it, through which gradients pass."""
+        policy = self.policy(actor, seen, allowed)
+        drawn = policy.delta.sample(key)
+        return Draw(policy, drawn.value, self.actions.per_module(drawn.log_prob, allowed))
+
+    def td_target(self, key: jax.Array, state: SacState, step: Transition, allowed: Allowed) -> jax.Array:
+        """What the critics should say of one transition, scalar."""
+        drawn = self.draw(key, state.actor, step.next_seen, allowed)
+        q = self.values(state.target_critic, step.next_seen, drawn.delta, allowed)
+        value = losses.soft_value(q, drawn.policy.log_module, drawn.log_delta, state.temperatures)
+        return losses.td_target(step.reward, step.terminated, value, self.config.discount)
+
+    def critic_loss(self, critic: Params, batch: Transition, y: jax.Array, allowed: Allowed) -> jax.Array:
+        """Mean loss of the critics over a batch with targets `[n]`, scalar."""
+
+        def one(step, y):
+            return losses.critic_loss(self.values(critic, step.seen, step.delta, allowed), step.module, y)
+
+        return jnp.mean(jax.vmap(one)(batch, y))
+
+    def actor_loss(
+        self, actor: Params, key: jax.Array, state: SacState, seen: Seen, allowed: Allowed
+    ) -> tuple[jax.Array, losses.Entropies]:
+        """Mean loss of the actor over observations `[n, ...]`, and mean entropies; scalars."""
+
+        def one(key, seen):
+            drawn = self.draw(key, actor, seen, allowed)
+            q = self.values(state.critic, seen, drawn.delta, allowed)
+            log_module = drawn.policy.log_module
+            loss = losses.actor_loss(q, log_module, drawn.log_delta, state.temperatures)
+            return loss, losses.entropies(
+                log_module,
+                drawn.log_delta,
+                self.actions.per_module(allowed.knobs, allowed),
+                allowed,
+                discrete_share=self.config.discrete_entropy,
+                per_knob=self.config.continuous_entropy,
+            )
+
+        each = jax.vmap(one)(jax.random.split(key, seen.rest.shape[0]), seen)
+        return jax.tree.map(jnp.mean, each)
+
+    def _update_critic(
+        self, key: jax.Array, state: SacState, batch: Transition, allowed: Allowed
+    ) -> tuple[SacState, Metrics]:
+        keys = jax.random.split(key, batch.reward.shape[0])
+        y = jax.vmap(lambda k, step: self.td_target(k, state, step, allowed))(keys, batch)
+        loss, slope = jax.value_and_grad(self.critic_loss)(state.critic, batch, y, allowed)
+        change, optimizer = self.critic_optimizer.update(slope, state.critic_optimizer, state.critic)
+        critic = optax.apply_updates(state.critic, change)
+        metrics = {
+            "critic_loss": loss,
+            "critic_gradient": optax.tree.norm(slope),
+            "target_value": jnp.mean(y),
+        }
+        return state._replace(critic=critic, critic_optimizer=optimizer), metrics
+
+    def _update_actor(
+        self, key: jax.Array, state: SacState, seen: Seen, allowed: Allowed
+    ) -> tuple[SacState, losses.Entropies, Metrics]:
+        slope_of = jax.value_and_grad(self.actor_loss, has_aux=True)
+        (loss, found), slope = slope_of(state.actor, key, state, seen, allowed)
+        change, optimizer = self.actor_optimizer.update(slope, state.actor_optimizer, state.actor)
+        actor = optax.apply_updates(state.actor, change)
+        metrics = {"actor_loss": loss, "actor_gradient": optax.tree.norm(slope)}
+        return state._replace(actor=actor, actor_optimizer=optimizer), found, metrics
+
+    def _update_temperatures(
+        self, state: SacState, found: losses.Entropies, allowed: Allowed
+    ) -> tuple[SacState, Metrics]:
+        old = state.temperatures
+        metrics = {
+            f"{name}_entropy" if "target" not in name else name: x for name, x in found._asdict().items()
+        }
+        metrics |= {"discrete_temperature": jnp.exp(old[0]), "continuous_temperature": jnp.exp(old[1])}
+        if not self.config.tune_temperatures:
+            return state, metrics
+        slope = jax.grad(losses.temperature_loss)(old, found)
+        change, optimizer = self.temperature_optimizer.update(slope, state.temperature_optimizer)
+        new = losses.thaw(old, jax.tree.map(jnp.add, old, change), allowed)
+        return state._replace(temperatures=new, temperature_optimizer=optimizer), metrics
+
+    @property
+    def actor_optimizer(self) -> optax.GradientTransformation:
+        """Of the actor."""
+        clip = optax.clip_by_global_norm(self.config.gradient_norm)
+        return optax.chain(clip, optax.adam(self.config.actor_rate))
+
+    @property
+    def critic_optimizer(self) -> optax.GradientTransformation:
+        """Of both critics, with the configured decay."""
+        clip = optax.clip_by_global_norm(self.config.gradient_norm)
+        rate, decay = self.config.critic_rate, self.config.critic_decay
+        if decay == 0:
+            return optax.chain(clip, optax.adam(rate))
+        # Biases and LayerNorm's scales are left alone.
+        return optax.chain(clip, optax.adamw(rate, weight_decay=decay, mask=_matrices))
+
+    @property
+    def temperature_optimizer(self) -> optax.GradientTransformation:
+        """Of both log temperatures."""
+        return optax.adam(self.config.temperature_rate)
+
+
+def _matrices(params: Params) -> Params:
+    """True for the kernels of dense layers."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)

@@ -1,0 +1,49 @@
+"""Settings of soft actor-critic."""
+
+from dataclasses import dataclass
+
+from ddsprl.agents.encoder import NetworkConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class SacConfig:
+    """How an agent learns; hashable.
+
+    Attributes:
+        network: sizes of actor and critic.
+        discount: gamma, of a step.
+        batch: transitions of one gradient step.
+        updates_per_step: gradient steps for each call of `learn`, that is for each environment step of all
+            episodes together.
+        capacity: transitions in the replay.
+        actor_rate: learning rate.
+        critic_rate: likewise.
+        temperature_rate: likewise, of both log temperatures.
+        target_rate: tau, how far the target critic follows at each gradient step.
+        gradient_norm: to which the gradients of actor and critic are clipped, each as a whole.
+        critic_decay: regularization of the critic: decoupled decay of its matrices (Loshchilov and Hutter
+            2019, "Decoupled Weight Decay Regularization", arXiv:1711.05101, algorithm 2). 0 turns it off.
+        discrete_entropy: the module's target entropy as a share of log(available modules).
+        continuous_entropy: c, the deltas' target entropy is -c for each unlocked knob of the module; log 2 =
+            0.69 is the largest entropy of a delta.
+        first_discrete_temperature: at the start.
+        first_continuous_temperature: likewise.
+        tune_temperatures: False keeps them as they start.
+    """
+
+    network: NetworkConfig = NetworkConfig()
+    discount: float = 0.97
+    batch: int = 256
+    updates_per_step: int = 1
+    capacity: int = 100_000
+    actor_rate: float = 3e-4
+    critic_rate: float = 3e-4
+    temperature_rate: float = 3e-4
+    target_rate: float = 0.005
+    gradient_norm: float = 10.0
+    critic_decay: float = 0.0
+    discrete_entropy: float = 0.3
+    continuous_entropy: float = 1.0
+    first_discrete_temperature: float = 0.1
+    first_continuous_temperature: float = 0.1
+    tune_temperatures: bool = True
