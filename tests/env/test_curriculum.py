@@ -218,6 +218,7 @@ def test_errors_of_targets(made):
         make_bucket(instrument, made.env.stage_mask(5), count=1, probes=1, split="test", stage=5, seed=0)
 
 
+@pytest.mark.evidence
 @pytest.mark.slow
 def test_the_default_setup_from_the_front_door():
     """Committed references, measured floors, one step of the published environment."""

@@ -146,6 +146,7 @@ def test_hybrid_action_with_a_known_optimum(better):
     np.testing.assert_allclose(np.asarray(centre)[mine], BEST[mine], atol=0.12)
 
 
+@pytest.mark.evidence
 @pytest.mark.slow
 def test_temperatures_lead_both_entropies_to_their_targets():
     config = dataclasses.replace(CONFIG, tune_temperatures=True, temperature_rate=1e-2)
