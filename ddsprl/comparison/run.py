@@ -6,6 +6,7 @@ import signal
 import sys
 import zlib
 from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,8 @@ def compare(settings: Settings) -> Results:
             counts["done"] = i + 1
         display.update(len(pieces), len(pieces), best, "comparing")
         results, curves = separate(collect(execution, cells, settings, group))
+        # From what the file will hold: its reader gets the same table to the last digit.
+        results["summary"] = summarise(results, settings.ratio)
         guard.finish(lambda: write_outputs(execution, cells, settings, results, curves))
     return results
 
@@ -134,7 +137,7 @@ def check_methods(settings: Settings) -> None:
 
 
 def collect(execution: Execution, cells: Cells, settings: Settings, group: int) -> Results:
-    """Everything that `results.json` holds, from the pieces, and the curve of every run."""
+    """What `results.json` holds but the summary, from the pieces, and the curve of every run."""
     results: Results = {
         "format": "ddsprl-comparison",
         "version": 1,
@@ -148,7 +151,6 @@ def collect(execution: Execution, cells: Cells, settings: Settings, group: int) 
     }
     results["methods"] = {m.label: _method(execution, cells, m) for m in settings.methods}
     _charge(results)
-    results["summary"] = summarise(results, settings.ratio)
     return results
 
 
@@ -254,10 +256,15 @@ def _method(execution: Execution, cells: Cells, method: Any) -> dict[str, Any]:
         "solver": method.solver,
         "start": method.start,
         "count": method.count,
-        "settings": {name: getattr(solver, name) for name in settings_of(method.solver)},
+        "settings": {name: _plain(getattr(solver, name)) for name in settings_of(method.solver)},
         "compile_s": sum(cost["compile_s"] for cost in costs),
         "gradient_cost": gradient,
     }
+
+
+def _plain(setting: Any) -> Any:
+    """A setting as JSON holds it: a record of settings is an object."""
+    return asdict(setting) if is_dataclass(setting) and not isinstance(setting, type) else setting
 
 
 def _charge(results: Results) -> None:

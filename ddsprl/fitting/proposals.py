@@ -76,4 +76,3 @@ def jumps(
     child = jnp.where((kind > FRESH + STEP) & (place < length), mate, child)
     child = jnp.where((kind > FRESH + STEP) & (place >= length), parents, child)
     return jnp.clip(jnp.where(free > 0, child, parents), 0.0, 1.0)
-

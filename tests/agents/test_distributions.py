@@ -1,3 +1,5 @@
+"""The hybrid action's distributions: densities against distrax and quadrature, finite far out, differentiable."""
+
 import warnings
 
 import jax

@@ -1,3 +1,5 @@
+"""Actor and critics: shapes, bars on locked modules, and what each output depends on."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

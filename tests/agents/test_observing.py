@@ -1,3 +1,5 @@
+"""What networks see of an observation: shapes, levels, allowed modules, the last one of an episode."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

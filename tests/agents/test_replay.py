@@ -1,3 +1,5 @@
+"""The replay ring: what went in comes out, the oldest is overwritten, draws are uniform, memory is bounded."""
+
 import chex
 import jax
 import jax.numpy as jnp

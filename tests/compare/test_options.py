@@ -8,6 +8,7 @@ from ddsprl import compare
 from ddsprl.comparison.cells import Cells
 from ddsprl.comparison.options import parse_options, settle
 from ddsprl.comparison.plan import load_plan
+from ddsprl.fitting.inverter import GRADIENT_COST
 from ddsprl.fitting.registry import SOLVERS, make_solver
 from ddsprl.fitting.starts import STARTS
 from ddsprl.io import UserError
@@ -123,7 +124,8 @@ def test_the_field_that_differs_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"), [("measured", "measured"), ("4.5", 4.5), ("7", 7), (None, 4), ("4.0", 4)]
+    ("said", "expected"),
+    [("measured", "measured"), ("4.5", 4.5), ("7", 7), (None, GRADIENT_COST), ("4.0", 4)],
 )
 def test_a_price_is_a_number_or_measured(config, tmp_path, said, expected):
     for given in ("line", "file"):

@@ -33,6 +33,12 @@ methods:
 PAGE = 40
 
 
+def with_small_pages(patch: pytest.MonkeyPatch) -> None:
+    """A library whose pages 96 renders a target can pay for."""
+    small = InversionConfig(library=LibraryConfig(size=PAGE))
+    patch.setattr(execution, "InversionConfig", lambda: small)
+
+
 @pytest.fixture(scope="module")
 def charged(tmp_path_factory) -> tuple[Path, list[str]]:
     """A finished comparison with a library of small pages, and the arguments that made it."""
@@ -40,8 +46,7 @@ def charged(tmp_path_factory) -> tuple[Path, list[str]]:
     (folder / "charged.yaml").write_text(CHARGED)
     arguments = ["--config", str(folder / "charged.yaml"), "--out", str(folder / "out"), "--quiet"]
     with pytest.MonkeyPatch.context() as patch:
-        small = InversionConfig(library=LibraryConfig(size=PAGE))
-        patch.setattr(execution, "InversionConfig", lambda: small)
+        with_small_pages(patch)
         assert compare.main(arguments) == 0
     return folder / "out", arguments
 
@@ -126,6 +131,7 @@ def test_the_price_is_kept_when_a_comparison_goes_on(charged, monkeypatch):
     before = strict(out / "results.json")
     for path in [*(out / "cells").glob("*hybrid*g002.json"), *(out / "cells").glob("cost-hybrid*.json")]:
         path.unlink()
+    with_small_pages(monkeypatch)
     monkeypatch.setattr(pricing, "measure", lambda *_, **__: pytest.fail("measured again"))
     assert compare.main(arguments) == 0
     after = strict(out / "results.json")

@@ -130,9 +130,7 @@ def test_the_coldest_replica_is_not_thrown_and_the_others_are():
 
 def test_langevin_is_a_setting():
     """Without gradient a lone replica is a random walk with steps of the stated size; with one it drifts."""
-    walker = Hybrid(
-        replicas=1, probes=0, exchange_every=0, shape="identity", watch=False, schedule=LANGEVIN
-    )
+    walker = Hybrid(replicas=1, probes=0, exchange_every=0, shape="identity", watch=False, schedule=LANGEVIN)
     one = jax.jit(lambda state, i: turn(walker, state, [1.0], [[0.0] * D], i=i))
     state, steps = begin(walker), []
     for i in range(200):

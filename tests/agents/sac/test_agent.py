@@ -1,3 +1,5 @@
+"""The agent: an update changes what it should, keys fix what is learned, a stored state goes on."""
+
 import dataclasses
 
 import chex
