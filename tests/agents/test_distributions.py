@@ -1,4 +1,4 @@
-"""The hybrid action's distributions: densities against distrax and quadrature, finite far out, differentiable."""
+"""The hybrid action: densities against distrax and quadrature, finite far out, differentiable draws."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""The replay ring: what went in comes out, the oldest is overwritten, draws are uniform, memory is bounded."""
+"""The replay ring: what went in comes out, the oldest is overwritten, draws are uniform, memory bounded."""
 
 import chex
 import jax
