@@ -28,6 +28,7 @@ from ddsprl.features.loudness import ungated_loudness
 from ddsprl.fitting.inversion import invert
 from ddsprl.fitting.inverter import InversionConfig, Inverter, make_problem
 from ddsprl.fitting.library import LibraryConfig
+from ddsprl.fitting.methods import DEFAULT_BUDGET, make_method
 from ddsprl.fitting.problem import Problem, Target
 from ddsprl.fitting.recording import choose_pitch, ready
 from ddsprl.io import load_audio
@@ -251,13 +252,20 @@ def bank() -> np.ndarray:
 
 
 def earlier_parts(options: argparse.Namespace) -> dict[str, Any]:
-    """Parts that were measured before with the same budget and seed, so that parts can be run one by one."""
+    """Parts that were measured before under the same conditions, so that parts can be run one by one."""
     path = options.out or _common.RESULTS / "match.json"
     if options.quick or not path.is_file():
         return {}
     results = json.loads(path.read_text())["results"]
-    same = results.get("budget") == options.budget and results.get("seed") == options.seed
+    same = all(results.get(name) == value for name, value in conditions(options).items())
     return results if same else {}
+
+
+def conditions(options: argparse.Namespace) -> dict[str, Any]:
+    """What parts that are kept together have in common."""
+    method = make_method(options.method, options.start)
+    found = {"budget": options.budget, "seed": options.seed, "sample_rate": RATE}
+    return {**found, "method": method.name, "start": method.start}
 
 
 def main() -> None:
@@ -266,14 +274,14 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=["presets", "recordings", "timing"])
     parser.add_argument("--presets", type=int, default=64, help="random presets")
     parser.add_argument("--recordings", default=str(CASE), help="folder of WAV files (and manifest.json)")
-    parser.add_argument("--budget", type=int, default=9_000, help="renders; a gradient counts as 3")
+    parser.add_argument("--budget", type=int, default=DEFAULT_BUDGET, help="renders; a gradient counts as 3")
     parser.add_argument("--method", help="default that of ddsprl.match")
     parser.add_argument("--start", help="where a solver begins; default that of ddsprl.match")
     parser.add_argument("--seed", type=int, default=2026)
     options = parser.parse_args()
     if options.quick:
         options.presets, options.budget = min(options.presets, 4), min(options.budget, 4_000)
-    result: dict = {"budget": options.budget, "seed": options.seed}
+    result: dict = conditions(options)
     if "timing" in options.parts:
         result["timing"] = run_timing()
     tune_cpu()

@@ -46,7 +46,12 @@ def main() -> None:
         made = {
             "made_by": "python benchmarks/reach.py",
             "from": "benchmarks/results/match.json",
+            # Conditions of the benchmark's first part.
+            "method": results["method"],
             "budget": results["budget"],
+            "sample_rate": results["sample_rate"],
+            "duration_s": 0.5,
+            "note": "given",
             "values": {name: [round(float(x), 4) for x in np.sort(v)] for name, v in inside.items()},
         }
         write_json(TABLE, made)

@@ -85,7 +85,7 @@ def make_finding(
     losses = found.member_loss[index, places].tolist()
     tried = len(recording.midi) if len(recording.midi) > 1 else 0
     numbers = _numbers(recording, found, index) | {
-        "random_reference": said.random._asdict() | {"u": None},
+        "random_reference": {name: x for name, x in said.random._asdict().items() if name != "u"},
         "pitch_renders": tried * inverter.config.candidates,
         "presets": [{"file": file, "loss": loss} for file, loss in zip(files, losses, strict=True)],
         "distinct": {"least_knobs": LEAST_KNOBS, "least_sound_db": said.extras.least_sound},
@@ -96,7 +96,6 @@ def make_finding(
         "instrument": inverter.problem.instrument.name,
         **about,
     }
-    del numbers["random_reference"]["u"]
     numbers["reach"] = _reach(numbers)
     plain = json.loads(json_text(numbers))
     knobs = np.asarray(found.members[index, places], np.float32)

@@ -75,7 +75,7 @@ class CompareOptions:
     """Targets worked on together. Default: 1 on a CPU, 16 a device on accelerators."""
     gradient_cost: str | None = None
     """Renders that a gradient is charged as: a number (what it really costs stands beside it), or `measured`
-    for what it costs when the comparison begins, at each method's batch, rounded up to the next quarter.
+    for what it costs when the comparison begins, at each method's batch, rounded up to the next sixteenth.
     Default: 4."""
     players: int | None = None
     """Targets that can be listened to in the report. Default: 8."""

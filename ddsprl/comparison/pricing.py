@@ -16,7 +16,8 @@ from ddsprl.sharding import shard_batch
 
 # A round is some milliseconds, and a machine with other work to do spoils several of them.
 ROUNDS = 25
-STEPS_A_RENDER = 4
+# Sixteenths are exact in binary.
+STEPS_A_RENDER = 16
 
 
 def measure(problem: Problem, targets: Target, *, batch: int, group: int, seed: int) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def measure(problem: Problem, targets: Target, *, batch: int, group: int, seed: 
 
 
 def rounded_up(measured: float) -> float:
-    """A measured price at the next quarter of a render, at least 1."""
+    """A measured price at the next sixteenth of a render, at least 1."""
     return max(1.0, math.ceil(STEPS_A_RENDER * measured) / STEPS_A_RENDER)
 
 

@@ -21,8 +21,8 @@ METHODS = (ROUNDS, *SOLVERS)
 OWN_START = "own"  # what the rounds begin at: library, cues and bank mixed
 
 # What is done unless something else is asked for; the start is that of the solvers.
-DEFAULT_METHOD = ROUNDS
-DEFAULT_START = "best"
+DEFAULT_METHOD = "hybrid"
+DEFAULT_START = "guess"
 DEFAULT_BUDGET = 9_000
 
 TRAINED = ("guess", "mixed")

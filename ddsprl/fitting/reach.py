@@ -5,7 +5,7 @@ presets, which are within reach by construction). Worse than nearly all of these
 probably not one of the instrument's, with a false-alarm rate that is known: of sounds within reach, that
 share does at least as badly.
 
-    conditions = Conditions(method="rounds", budget=9000, sample_rate=16_000, duration_s=0.5, note="given")
+    conditions = Conditions(method="hybrid", budget=9000, sample_rate=16_000, duration_s=0.5, note="given")
     verdict = judge_reach(result.loss, conditions=conditions)
     print(verdict.sentence)
 
@@ -146,10 +146,8 @@ def stored_table() -> dict[str, np.ndarray]:
 
 @lru_cache(maxsize=1)
 def table_conditions() -> Conditions:
-    """Conditions of the stored table; where it does not say, those of the match benchmark's first part."""
-    usual = Conditions("rounds", 9_000, 16_000, 0.5, "given")
-    said = {name: value for name, value in _stored().items() if name in Conditions._fields}
-    return usual._replace(**said)
+    """Conditions of the stored table."""
+    return Conditions(**{name: value for name, value in _stored().items() if name in Conditions._fields})
 
 
 def _stored() -> dict[str, Any]:

@@ -114,7 +114,7 @@ def test_a_gradient_is_charged_as_measured(charged):
     (cost,) = results["methods"]["hybrid"]["gradient_cost"]
     assert (cost["batch"], cost["samples"]) == (2, 2000)
     price = cost["charged"]
-    assert 4 * price == round(4 * price) and cost["measured"] <= price < cost["measured"] + 0.25
+    assert 16 * price == round(16 * price) and cost["measured"] <= price < cost["measured"] + 1 / 16
     for run in results["runs"]:
         if run["method"] == "hybrid":
             assert run["gradients"] == 2 * ((96 - 1) // (2 * price))
@@ -173,13 +173,13 @@ def test_the_median_of_rounds_is_measured(monkeypatch):
     assert order[:8] == [False, True, True, False] * 2 and len(order) == 2 * found["rounds"]
     assert found["measured"] == pytest.approx(3.6)
     assert found["score_s"] == pytest.approx(0.1)
-    assert pricing.rounded_up(found["measured"]) == 3.75
+    assert pricing.rounded_up(found["measured"]) == 3.625
 
 
 @pytest.mark.parametrize(
-    ("measured", "price"), [(4.0, 4.0), (4.01, 4.25), (0.3, 1.0), (3.76, 4.0), (16.3, 16.5)]
+    ("measured", "price"), [(4.0, 4.0), (4.01, 4.0625), (0.3, 1.0), (3.76, 3.8125), (16.3, 16.3125)]
 )
-def test_a_price_is_rounded_up_to_quarters(measured, price):
+def test_a_price_is_rounded_up_to_sixteenths(measured, price):
     assert pricing.rounded_up(measured) == price
 
 
