@@ -230,8 +230,9 @@ def compile_seconds() -> float:
         "total = []\n"
         "jax.monitoring.register_event_duration_secs_listener(\n"
         "    lambda name, s, **_: total.append(s) if name.startswith('/jax/core/compile/') else None)\n"
-        "m.main([sys.argv[1], '--out', sys.argv[2], '--quiet', '--budget', '1'])\n"
+        "code = m.main([sys.argv[1], '--out', sys.argv[2], '--quiet', '--budget', '64'])\n"
         "print(sum(total))\n"
+        "sys.exit(code)\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         environment = dict(os.environ, DDSPRL_CACHE_DIR=f"{folder}/cache")

@@ -6,6 +6,7 @@ objective, how many candidates share a chunk) and is hashable, so its programs c
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -117,7 +118,12 @@ class Problem:
 
     def scores(self, u: jax.Array, target: Target, key: jax.Array) -> jax.Array:
         """Losses of many candidates `[m, d]` for one target, `[m]`."""
-        return in_chunks(lambda x: self.loss(x, target, key), self.score_chunk, u)
+        return in_chunks(lambda x: self._traced_loss(x, target, key), self.score_chunk, u)
+
+    @partial(jax.jit, static_argnums=0)
+    def _traced_loss(self, u: jax.Array, target: Target, key: jax.Array) -> jax.Array:
+        """`loss`, traced once for all the programs that score."""
+        return self.loss(u, target, key)
 
     def gradients(self, u: jax.Array, target: Target, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Losses `[m]` and gradients `[m, d]` of many candidates; a gradient that is not finite is zero."""

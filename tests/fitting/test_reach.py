@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ddsprl.fitting.methods import DEFAULT_BUDGET
 from ddsprl.fitting.reach import EDGE, MEASURES, OUT, differences, judge_reach, stored_table, table_conditions
 
 KNOWN = np.arange(1.0, 100.0)  # 99 values
@@ -56,12 +57,12 @@ def test_the_stored_table():
 
 def test_other_conditions_are_said():
     same = table_conditions()
-    assert (same.budget, same.note) == (9_000, "given")
+    assert (same.budget, same.note) == (DEFAULT_BUDGET, "given")
     assert judge_reach(1.0, conditions=same) == judge_reach(1.0)
     other = same._replace(method="rounds", budget=2_048, locked=1)
-    assert differences(other) == ("hybrid, not rounds", "9,000 renders, not 2,048", "0 locked knobs, not 1")
+    assert differences(other) == ("hybrid, not rounds", "4,096 renders, not 2,048", "0 locked knobs, not 1")
     found = judge_reach(1.0, conditions=other)
     assert found.differs == differences(other)
-    assert found.sentence.endswith("9,000 renders, not 2,048; 0 locked knobs, not 1)")
+    assert found.sentence.endswith("4,096 renders, not 2,048; 0 locked knobs, not 1)")
     assert "a rough guide" in found.sentence
     assert found.verdict == judge_reach(1.0).verdict
