@@ -131,6 +131,7 @@ def test_rooms_are_told_apart():
     assert room("synth_jax.filters.svf") == "synth_jax"
     assert room("ddsprl.losses.objective") == "losses"
     assert room("ddsprl.io") == "io"
+    assert room("ddsprl.evaluation.run") == "entry point"
     assert room("ddsprl") is None
     assert room("jax.numpy") is None
 

@@ -1,7 +1,7 @@
 """Agents: networks, replay and learning; independent of the synthesizer but for `observing`."""
 
 from ddsprl.agents.encoder import NetworkConfig
-from ddsprl.agents.observing import action_spec, seen_of, seen_spec, transition_of
+from ddsprl.agents.observing import action_spec, parts, seen_of, seen_spec, transition_of
 from ddsprl.agents.replay import Replay, add, empty_replay, sample, stored_bytes
 from ddsprl.agents.sac import AgentAction, Sac, SacConfig, SacState, Temperatures
 from ddsprl.agents.types import ActionSpec, Allowed, Seen, SeenSpec, Transition
@@ -22,6 +22,7 @@ __all__ = [
     "action_spec",
     "add",
     "empty_replay",
+    "parts",
     "sample",
     "seen_of",
     "seen_spec",

@@ -11,6 +11,13 @@ from synth_jax.params import Table
 
 # `time` is left out because a time limit is no part of the task, `modules` because it comes as `Allowed`.
 REST = ("deltas", "knobs", "best")
+# Where the time limit is a part of the task, and its end an end.
+FINITE_REST = (*REST, "time")
+
+
+def parts(*, finite_horizon: bool) -> tuple[str, ...]:
+    """Names of what is observed beside the pictures."""
+    return FINITE_REST if finite_horizon else REST
 
 
 def seen_of(obs: Observation, rest: tuple[str, ...] = REST) -> Seen:
@@ -40,6 +47,8 @@ def transition_of(
 ) -> Transition:
     """What a step taught; leading axes are kept.
 
+    Where the networks see the time, truncation counts as termination: what comes after it is worth nothing.
+
     Args:
         obs: before the step.
         module: of the action.
@@ -48,4 +57,5 @@ def transition_of(
         rest: as in `seen_of`.
     """
     after = step.info.get("final_obs", step.obs)
-    return Transition(seen_of(obs, rest), module, delta, step.reward, step.terminated, seen_of(after, rest))
+    ended = step.terminated | step.truncated if "time" in rest else step.terminated
+    return Transition(seen_of(obs, rest), module, delta, step.reward, ended, seen_of(after, rest))

@@ -4,7 +4,8 @@
 
 The delta moves the unlocked knobs of the chosen module; the others ignore theirs. Knobs are clamped to
 [0, 1]. A discrete knob's position accumulates like any other and only its nearest choice is heard, so small
-deltas cross to the next choice after some steps, and a large one at once.
+deltas cross to the next choice after some steps, and a large one at once. In the mode `absolute` the same
+numbers name positions, -1 the lowest and 1 the highest, and the knobs go there in one step.
 """
 
 import jax
@@ -15,6 +16,7 @@ from ddsprl.env.types import Action
 from synth_jax.params import MODULES, Table, clip_unit
 
 N_MODULES = len(MODULES)
+MODES = ("delta", "absolute")
 _BARRED = -1e9  # finite, so that a selector with nothing unlocked still picks something
 
 
@@ -41,6 +43,19 @@ def decode(action: Action, free: jax.Array, delta_max: jax.Array, table: Table) 
     chosen = jnp.asarray(module_of_knob(table)) == action["module"]
     delta = 2.0 * clip_unit(0.5 * (action["delta"] + 1.0)) - 1.0
     return jnp.where(chosen, free, 0.0) * delta_max * delta
+
+
+def decode_absolute(action: Action, u: jax.Array, free: jax.Array, table: Table) -> jax.Array:
+    """The move to the positions that an action names, `[d]`, in knob positions.
+
+    Args:
+        action: `module` scalar int and `delta [d]`; beyond -1 to 1 a delta is clipped.
+        u: positions before it, `[d]`.
+        free: `[d]`.
+        table: of the instrument.
+    """
+    chosen = jnp.asarray(module_of_knob(table)) == action["module"]
+    return jnp.where(chosen, free, 0.0) * (clip_unit(0.5 * (action["delta"] + 1.0)) - u)
 
 
 def apply(u: jax.Array, move: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ddsprl.env.actions import MODES
 from ddsprl.env.curriculum import check_stage
 from ddsprl.env.floors import losses_near_targets
 from ddsprl.env.match_env import MatchEnv
@@ -75,6 +76,9 @@ def _checked(config: EnvConfig) -> EnvConfig:
     check_stage(config.stage)
     if not 1 <= config.probes <= MAX_PROBES:
         raise ValueError(f"probes: {config.probes}; allowed are 1 to {MAX_PROBES}")
+    if config.action not in MODES:
+        hint = nearest_hint(config.action, MODES)
+        raise ValueError(f"action: {config.action!r}; allowed are {', '.join(MODES)}{hint}")
     for name in _POSITIVE:
         if not getattr(config, name) > 0:
             raise ValueError(f"{name}: {getattr(config, name)} is not positive")

@@ -99,7 +99,7 @@ class MatchEnv:
             `best_loss`, `applied` `[d]` and `t`.
         """
         del key
-        move = actions.decode(action, params.free, params.delta_max, self.instrument.table)
+        move = self._asked(action, state.u, params)
         u, applied = actions.apply(state.u, move)
         heard, judged = self.hear_and_judge(u, state.episode, params)
         named = reward_terms(judged, state.best.loss, applied, params.reward)
@@ -119,6 +119,13 @@ class MatchEnv:
             "t": t,
         }
         return Timestep(self._observe(after, heard, params), after, reward, terminated, truncated, info)
+
+    def _asked(self, action: Action, u: jax.Array, params: EnvParams) -> jax.Array:
+        """The move that an action asks for, `[d]`."""
+        table = self.instrument.table
+        if self.config.action == "absolute":
+            return actions.decode_absolute(action, u, params.free, table)
+        return actions.decode(action, params.free, params.delta_max, table)
 
     def render(self, u: jax.Array, notes: Note, key: jax.Array) -> jax.Array:
         """Sound of the preset at these positions, `[p, n]`: snapped, with a straight-through gradient."""

@@ -42,7 +42,8 @@ class EnvConfig:
         history: whether the state keeps every step's knobs, move, module and loss.
         epsilon: an episode terminates below this loss. None: below the target's own noise floor plus the
             stage's excess in `data/references.json`; floors are measured when a bucket is made (params).
-        delta_max: largest move of a knob in one step, in knob positions (params).
+        action: `delta` moves knobs; `absolute` names their positions, see `actions`.
+        delta_max: largest move of a knob in one step, in knob positions (params); of deltas only.
         improvement_weight: beta (params).
         move_weight: lambda (params).
         silence_weight: of the silence penalty (params).
@@ -61,6 +62,7 @@ class EnvConfig:
     objective: ObjectiveConfig = ObjectiveConfig()
     history: bool = True
     epsilon: float | None = None
+    action: str = "delta"
     delta_max: float = 0.1
     improvement_weight: float = 1.0
     move_weight: float = 0.2

@@ -53,10 +53,10 @@ def parse_command_line(
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise UserError(_one_line(shown.getvalue())) from None
+        raise UserError(one_line(shown.getvalue())) from None
 
 
-def _one_line(box: str) -> str:
+def one_line(box: str) -> str:
     """What the parser complains about, without its frame and the helptext under it."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
     rows = [row.strip(" ╭╮╰╯│─") for row in plain.splitlines()][1:]  # below the title

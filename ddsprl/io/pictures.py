@@ -21,9 +21,10 @@ from typing import IO, Any
 import numpy as np
 
 from ddsprl.io.report import match_report_png
+from ddsprl.io.report_edits import edits_png
 from ddsprl.io.report_parts import posterior_png
 
-PICTURES = {"match": match_report_png, "posterior": posterior_png}
+PICTURES = {"match": match_report_png, "posterior": posterior_png, "edits": edits_png}
 WORKER = Path(__file__).with_name("draw_worker.py")
 SIZE = struct.Struct("<Q")
 TEXT = "text"

@@ -16,7 +16,7 @@ from ddsprl.compile_cache import user_cache_dir
 from ddsprl.fitting.grouped import Prepared, prepare_group
 from ddsprl.fitting.inverter import InversionConfig, Inverter, group_size, make_problem
 from ddsprl.fitting.library import Library, LibraryConfig, Page
-from ddsprl.fitting.methods import ROUNDS, Method, make_method
+from ddsprl.fitting.methods import ROUNDS, Method
 from ddsprl.fitting.recording import Recording, choose_pitch, ready
 from ddsprl.io import UserError, load_audio
 from ddsprl.matching.clock import Clock
@@ -109,7 +109,7 @@ class Feed:
 
     def __post_init__(self) -> None:
         """Nothing is read yet."""
-        self.method: Method = make_method(self.options.method, self.options.start)
+        self.method: Method = self.options.how()
         self._inverters: dict[float, Inverter] = {}
         self._bank: np.ndarray | None = None
 

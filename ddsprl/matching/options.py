@@ -9,7 +9,7 @@ import numpy as np
 import tyro
 
 from ddsprl.fitting.driver import FINALISTS
-from ddsprl.fitting.methods import DEFAULT_BUDGET, DEFAULT_METHOD, METHODS, ROUNDS, make_method
+from ddsprl.fitting.methods import DEFAULT_BUDGET, DEFAULT_METHOD, METHODS, ROUNDS, Method, make_method
 from ddsprl.fitting.starts import STARTS
 from ddsprl.io import UserError, did_you_mean
 from ddsprl.io.cli import parse_command_line
@@ -22,6 +22,11 @@ DESCRIPTION = (
     "manifest is kept there: the same command goes on where it was stopped."
 )
 SAMPLE_RATES = (8_000, 96_000)
+AGENT = "agent"
+# The gradient matcher that may polish an agent's presets; without polish it scores what it is given and ends.
+POLISH = Method("adam", "neutral", starts=1)
+# Presets of an episode that are handed on, best first.
+HANDED_ON = 16
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,11 @@ class MatchOptions:
     """Directory for the results, one sub-directory per target; nothing there is overwritten. An unfinished
     run over several targets with the same options is continued."""
     method: str = DEFAULT_METHOD
-    """How to search: `rounds`, or a solver such as hybrid, adam, cma_es, random."""
+    """How to search: `rounds`, a solver such as hybrid, adam, cma_es, random, or `agent`."""
+    run: Path | None = None
+    """Directory of the training run whose agent is to play; for --method agent."""
+    polish: bool = False
+    """Hand the agent's best preset to the gradient matcher, with the budget."""
     start: str | None = None
     """Where a solver begins: best, guess, library, bank, cues, neutral, random; if not given, where it does
     best. The rounds have a start of their own."""
@@ -68,9 +77,15 @@ class MatchOptions:
     def record(self) -> dict[str, Any]:
         """What results depend on, as JSON holds it; no paths."""
         names = ["top", "seed", "budget", "midi", "gate", "sample_rate", "max_seconds", "posterior"]
-        method = make_method(self.method, self.start)
-        searched = {"method": method.name, "start": method.start, "lock": sorted(self.lock)}
+        method = self.how()
+        searched = {"method": self.method, "start": method.start, "lock": sorted(self.lock)}
+        if self.run is not None:
+            searched |= {"run": self.run.resolve().name, "polish": self.polish}
         return {name: getattr(self, name) for name in names} | searched
+
+    def how(self) -> Method:
+        """What searches: for an agent, what its presets are handed to."""
+        return POLISH if self.method == AGENT else make_method(self.method, self.start)
 
 
 def parse_options(arguments: Sequence[str]) -> MatchOptions:
@@ -110,12 +125,14 @@ def check(options: MatchOptions) -> None:
 def _check_method(options: MatchOptions) -> None:
     # `given` is for scripts, which have positions to give.
     starts = [name for name in STARTS if name != "given"]
-    for option, value, allowed in (("method", options.method, METHODS), ("start", options.start, starts)):
+    methods = (*METHODS, AGENT)
+    for option, value, allowed in (("method", options.method, methods), ("start", options.start, starts)):
         if value is not None and value not in allowed:
             hint = did_you_mean(value, allowed)
             raise UserError(f"--{option} is {value!r}{hint}; allowed are {', '.join(allowed)}")
+    _check_agent(options)
     try:
-        method = make_method(options.method, options.start)
+        method = options.how()
     except ValueError as error:
         raise UserError(f"--{error}") from None
     if options.budget < 1:
@@ -125,6 +142,19 @@ def _check_method(options: MatchOptions) -> None:
         raise UserError(f"--budget is {options.budget}, {needed}")
     if not 1 <= options.top <= FINALISTS:
         raise UserError(f"--top is {options.top}, allowed are 1 to {FINALISTS}")
+
+
+def _check_agent(options: MatchOptions) -> None:
+    if options.method == AGENT:
+        if options.run is None:
+            raise UserError("--method agent needs --run, the directory of a training run")
+        if options.start is not None:
+            raise UserError(f"--start is {options.start!r}, but an agent begins at the neutral patch")
+        if options.polish and options.budget < HANDED_ON:
+            raise UserError(f"--budget is {options.budget}, --polish needs at least {HANDED_ON} renders")
+    elif options.run is not None or options.polish:
+        option = "--run" if options.run is not None else "--polish"
+        raise UserError(f"{option} is for --method agent, not for {options.method!r}")
 
 
 def parse_locks(locks: Sequence[str], table: Table) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 
@@ -39,6 +39,9 @@ from ddsprl.matching.options import MatchOptions, check, parse_locks
 from ddsprl.matching.stored import StoredFindings
 from ddsprl.matching.writing import Writer
 
+if TYPE_CHECKING:
+    from ddsprl.matching.agent import AgentSearch
+
 RANDOM_REFERENCE = 512
 EXIT_SOME_FAILED = 1
 
@@ -63,12 +66,18 @@ def match(options: MatchOptions) -> int:
     for file in files:
         if file in named:
             load_audio(file, sample_rate=options.sample_rate)
+    agent = None
+    if options.run is not None:
+        # Only here, so that nobody else waits for the agents' libraries.
+        from ddsprl.matching.agent import load_search
+
+        agent = load_search(options.run, polish=options.polish, sample_rate=options.sample_rate)
     free, locked = parse_locks(options.lock, make_problem(options.sample_rate, 0.5).instrument.table)
     tune_cpu()
     enable_compilation_cache()
     if manifest is not None:
         manifest.open()
-    run = _Run(options, manifest)
+    run = _Run(options, manifest, agent)
     return run.all(Feed(options, free, locked, run.clock, manifest), files)
 
 
@@ -88,6 +97,7 @@ class _Run:
     Attributes:
         options: of the run.
         manifest: None for a single target.
+        agent: that plays instead of a search, if there is one.
         clock: runs from now.
         done: targets written or being written.
         failed: bad files.
@@ -95,6 +105,7 @@ class _Run:
 
     options: MatchOptions
     manifest: Manifest | None
+    agent: "AgentSearch | None" = None
     clock: Clock = field(default_factory=Clock)
     done: int = 0
     failed: int = 0
@@ -192,7 +203,8 @@ class _Run:
             apart, *keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, 1), 3), out_axes=1)(
                 group.references
             )
-            found = search_several(
+            search = search_several if self.agent is None else self.agent.search
+            found = search(
                 group.inverter,
                 feed.method,
                 group.prepared,
@@ -209,8 +221,11 @@ class _Run:
         renders += posterior_renders() if posteriors[0] is not None else 0
         self.clock.group_done(group.duration_s, count, count * renders)
         about = self._about() | {"seconds": (time.perf_counter() - began) / count}
+        played = [{} if self.agent is None else self.agent.said(i) for i in range(count)]
         return [
-            make_finding(item.recording, found, i, said[i], group.inverter, about | {"input": item.content})
+            make_finding(
+                item.recording, found, i, said[i], group.inverter, about | played[i] | {"input": item.content}
+            )
             for i, item in enumerate(group.items)
         ]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from ddsprl.io import staged_directory
 from ddsprl.io.pictures import Drawers
 from ddsprl.match_results import Finding, write_finding
+from ddsprl.matching.edits import write_edits
 from ddsprl.matching.manifest import DONE, PARTIAL, Manifest, made_by
 from ddsprl.matching.options import MatchOptions
 from ddsprl.matching.stored import StoredFindings
@@ -82,6 +83,8 @@ class Writer:
         again = manifest is not None and made_by(result, manifest.run) is not None
         with staged_directory(result, overwrite=again) as directory:
             write_finding(directory, finding, self._drawers.draw, report=self.options.report)
+            if self.options.report:
+                write_edits(directory, finding, self._drawers.draw)
         if manifest is not None:
             status = PARTIAL if numbers["interrupted"] else DONE
             figures = {name: numbers[name] for name in ("loss", "seconds")}

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.agents.observing import action_spec, seen_of, seen_spec, transition_of
+from ddsprl.agents.observing import action_spec, parts, seen_of, seen_spec, transition_of
 from ddsprl.agents.replay import PICTURE_HIGH, PICTURE_LOW
 from ddsprl.env.actions import module_mask
 from ddsprl.env.observation import layout
@@ -49,3 +49,15 @@ def test_of_an_ended_episode_its_last_observation_counts():
     np.testing.assert_array_equal(found.terminated, ended)
     plain = transition_of(before, found.module, found.delta, step._replace(info={}))
     np.testing.assert_array_equal(plain.next_seen.current, first["current"])
+
+
+def test_with_a_finite_horizon_time_is_seen_and_a_time_limit_is_an_end():
+    rest = parts(finite_horizon=True)
+    assert seen_spec(FIELDS, rest).rest == seen_spec(FIELDS).rest + 1
+    before, after = observation(0, 2), observation(1, 2)
+    np.testing.assert_array_equal(seen_of(before, rest).rest[:, -1:], before["time"])
+    ended, cut = jnp.array([True, False]), jnp.array([False, True])
+    step = Timestep(after, None, jnp.ones(2), ended, cut, {})  # pyright: ignore[reportArgumentType]
+    arguments = (before, jnp.zeros(2, int), jnp.zeros((2, SYNTH.n_params)), step)
+    np.testing.assert_array_equal(transition_of(*arguments, rest).terminated, [True, True])
+    np.testing.assert_array_equal(transition_of(*arguments).terminated, [True, False])

@@ -1,11 +1,13 @@
 """Actions: bounds, masks, clamping, and how a small delta moves a snapped knob."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.env import actions, from_flat, stage_params, to_flat
+from ddsprl.env import actions, from_flat, make_env, stage_params, to_flat
 from synth_jax.params import MODULES
 
 KEY = jax.random.key(0)
@@ -104,3 +106,29 @@ def test_flat_actions(made):
         again = from_flat(to_flat(given), jnp.ones(4))
         assert again["module"] == m
         np.testing.assert_array_equal(again["delta"], given["delta"])
+
+
+def test_absolute_actions_name_positions(made):
+    """In one step, the unlocked knobs of the chosen module only."""
+    table = made.env.instrument.table
+    u, delta = jnp.linspace(0.1, 0.9, made.d), jnp.linspace(-1.5, 1.0, made.d)
+    free = jnp.ones(made.d).at[0].set(0.0)
+    for m in range(4):
+        move = actions.decode_absolute({"module": jnp.asarray(m), "delta": delta}, u, free, table)
+        after, _ = actions.apply(u, move)
+        chosen = (actions.module_of_knob(table) == m) & (np.asarray(free) > 0)
+        wanted = np.where(chosen, np.clip((np.asarray(delta) + 1.0) / 2.0, 0.0, 1.0), u)
+        np.testing.assert_allclose(after, wanted, atol=1e-6)
+
+
+def test_the_environment_obeys_absolute_actions(made):
+    env = dataclasses.replace(made.env, config=dataclasses.replace(made.env.config, action="absolute"))
+    _, state = made.reset_at(KEY, made.cold, jnp.asarray(0))
+    state = jax.jit(env.step)(KEY, state, made.act(0, level=0.8), made.cold).state
+    assert float(state.u[made.index("level")]) == pytest.approx(0.9)
+    assert float(state.u[made.index("noise_level")]) == pytest.approx(0.5)
+
+
+def test_an_unknown_action_mode_is_refused():
+    with pytest.raises(ValueError, match="did you mean 'absolute'"):
+        make_env({"action": "absolut"})

@@ -1,0 +1,122 @@
+"""`report.html` of an evaluation: tables, excess against renders, and targets to hear and to look at."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ddsprl.evaluation.methods import AGENT, sound, target_sound
+from ddsprl.evaluation.pictures import colour_of, excess_png, target_png
+from ddsprl.evaluation.run import Evaluation, Results, chosen
+from ddsprl.evaluation.tables import duel_table, stage_table, term_table, title_of
+from ddsprl.io.report_page import cards, heading, paragraph, picture, sound_card, table, write_page
+
+INTRODUCTION = (
+    "Estimates are medians over targets (shares for success), in brackets 95 % bootstrap intervals over "
+    "targets. Losses, excess, match meter and success are of the preset that a method ends with, snapped, "
+    "mean over 8 noise keys that no method has heard; the preset itself is chosen by the method's own "
+    "hearing. Excess is (L - floor) / (L of the best of 64 random presets - floor). The match meter is 100 % "
+    "at the noise floor and 0 % at that reference. The last row is what the target's own preset would get."
+)
+UNTUNED = "CMA-ES was not tuned for this instrument, rate, duration, probes and objective."
+
+
+def write_report(path: Path, evaluation: Evaluation, results: Results, *, players: int) -> None:
+    """Write the page, whole or not at all.
+
+    Args:
+        path: of the HTML file.
+        evaluation: that was measured.
+        results: of it.
+        players: targets of each stage to be shown.
+    """
+    about = results["about"]
+    said = ", ".join(f"{name} {value}" for name, value in about.items())
+    body = [paragraph(f"{said}. {results['options']['targets']} targets a stage." if said else "")]
+    body += [paragraph(INTRODUCTION)] + ([] if results["tuned_for_this_setup"] else [paragraph(UNTUNED)])
+    body.append(picture(excess_png(results["stages"]), "Median excess against renders, by stage"))
+    for stage in results["stages"]:
+        body += [heading(title_of(stage)), paragraph(", ".join(stage["knobs"]).replace("_", " "))]
+        body += [table(*stage_table(stage)), paragraph(_settings(stage))]
+        if stage["duels"]:
+            body.append(table(*duel_table(stage)))
+        body.append(table(*term_table(stage)))
+        body += _listening(evaluation, results, stage, players)
+    body += [heading("Where"), paragraph(_place(results))]
+    write_page(path, "Evaluation", body)
+
+
+def _settings(stage: dict[str, Any]) -> str:
+    rows = [f"{name}: {row['label']}" for name, row in stage["methods"].items() if "label" in row]
+    return "; ".join(rows)
+
+
+def _place(results: Results) -> str:
+    where = [f"{key} {value}" for part in ("machine", "versions") for key, value in results[part].items()]
+    return ", ".join(where)
+
+
+def _listening(evaluation: Evaluation, results: Results, stage: dict[str, Any], players: int) -> list[str]:
+    """Some targets: the sounds of every method, and a picture."""
+    names = results["methods"]
+    shown = [name for name in names if name == AGENT or name.startswith("CMA")] or names[:1]
+    pieces = {name: evaluation.arrays(stage["stage"], name) for name in shown}
+    blocks = []
+    for index in chosen(pieces[shown[0]]["loss"], players):
+        row = stage["targets"][index]
+        blocks.append(heading(_title(row), 3))
+        blocks += _target(evaluation, stage, row, pieces)
+    return blocks
+
+
+def _target(
+    evaluation: Evaluation, stage: dict[str, Any], row: dict[str, Any], pieces: dict[str, Any]
+) -> list[str]:
+    suite, index = evaluation.suite(stage["stage"]), row["index"]
+    rate = suite.env.instrument.sample_rate
+    sounds = {"target": target_sound(suite, index)}
+    said = f"noise floor {row['floor']:.3f}, random reference {row['random_reference']:.3f}"
+    parts = [sound_card("target", said, sounds["target"], rate, colour=colour_of("target"))]
+    for name, piece in pieces.items():
+        sounds[name] = sound(suite, piece["u"][index], index)
+        percent = row["methods"][name]["meter"]
+        said = f"loss {piece['loss'][index]:.3f}" + ("" if percent is None else f", match {percent:.0f} %")
+        parts.append(sound_card(name, said, sounds[name], rate, colour=colour_of(name), percent=percent))
+    terms = {
+        name: {key[6:]: float(x[index]) for key, x in piece.items() if key.startswith("terms.")}
+        for name, piece in pieces.items()
+    }
+    drawn = target_png(
+        sounds=_few(sounds),
+        sample_rate=rate,
+        terms=_few(terms),
+        names=stage["knobs"],
+        wanted=suite.truth[index][suite.knobs],
+        **_episode(pieces, index, suite.knobs),
+    )
+    return [cards(parts), picture(drawn, "Spectrograms, loss terms, and the agent's episode")]
+
+
+def _episode(pieces: dict[str, Any], index: int, knobs: np.ndarray) -> dict[str, np.ndarray | None]:
+    """Knobs and losses of the agent's episode up to its end."""
+    if AGENT not in pieces:
+        return {"knobs": None, "losses": None}
+    piece = pieces[AGENT]
+    rows = int(piece["lengths"][index]) + 1
+    return {"knobs": piece["knobs"][index, :rows][:, knobs], "losses": piece["losses"][index, :rows]}
+
+
+def _few(values: dict[str, Any]) -> dict[str, Any]:
+    """The target, the agent, and CMA-ES with the fewest and the most renders, for want of room."""
+    names: Sequence[str] = list(values)
+    kept = [name for name in names if name in ("target", AGENT)]
+    searches = [name for name in names if name not in kept]
+    return {name: values[name] for name in dict.fromkeys([*kept, *searches[:1], *searches[-1:]])}
+
+
+def _title(row: dict[str, Any]) -> str:
+    notes = ", ".join(
+        f"MIDI {midi:.1f} for {gate:.2f} s" for midi, gate in zip(row["midi"], row["gate_s"], strict=True)
+    )
+    return f"Target {row['index']} ({notes})"

@@ -1,0 +1,51 @@
+"""`python -m ddsprl.train`: train an agent; without arguments, the run of `configs/default.yaml`.
+
+Thin: parse, check at the door, call `ddsprl.training`. Every run is a directory, `out/train/NAME-001`, with
+`config.json`, `log.jsonl`, `checkpoints/`, `audio/` and, where the package is installed, `tensorboard/`.
+Ctrl-C and SIGTERM save and leave; `--resume RUN` goes on bit for bit.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from ddsprl.compile_cache import enable_compilation_cache
+from ddsprl.cpu import tune_cpu
+from ddsprl.io import run_cli
+from ddsprl.io.run_directory import new_run, open_run
+from ddsprl.training.fields import nested
+from ddsprl.training.options import PROGRAM, TrainOptions, parse_options
+from ddsprl.training.progress import train_progress
+from ddsprl.training.trainer import Trainer, prepared
+
+# Read by XLA when it starts; known to every backend's build.
+_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return run_cli(lambda: run(parse_options(given), [*PROGRAM.split(), *given]))
+
+
+def run(options: TrainOptions, command: Sequence[str]) -> int:
+    """Train; returns the exit code."""
+    config = options.run
+    if config.deterministic:
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_DETERMINISTIC}".strip()
+    tune_cpu()
+    enable_compilation_cache()
+    training = prepared(config)
+    if options.resume is None:
+        directory = new_run(
+            options.out, config.log.name, config=nested(config), seed=config.seed, command=command
+        )
+    else:
+        directory = open_run(options.resume)
+    with directory.held(), train_progress(quiet=options.quiet) as display:
+        display.say(f"run: {directory.path}")
+        return Trainer(training, directory, display).train(options.stop_at)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

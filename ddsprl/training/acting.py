@@ -1,0 +1,87 @@
+"""What an agent does at one observation: early in training, before it has learned anything, and in tests.
+
+Early on the likeliest module is taken with a given probability only, so that the choice among modules is
+explored however sure the policy is of itself. Batch with `vmap`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ddsprl.agents import AgentAction, Allowed, Sac, SacState, Seen, parts, seen_of
+from ddsprl.env.types import Action, EnvParams, EnvState, Observation
+
+_BARRED = -1e9
+
+
+class Choice(NamedTuple):
+    """An action, and how its module was come by; the last two are counted in the log.
+
+    Attributes:
+        action: to be taken.
+        by_policy: float scalar, 1 where the policy had several modules to choose from.
+        off_mode: float scalar, 1 where besides it is not the likeliest one.
+    """
+
+    action: AgentAction
+    by_policy: jax.Array
+    off_mode: jax.Array
+
+
+def explore(
+    agent: Sac, key: jax.Array, state: SacState, seen: Seen, allowed: Allowed, off_mode: jax.Array
+) -> Choice:
+    """An action of the policy.
+
+    Args:
+        agent: the agent.
+        key: of the draws.
+        state: only its actor is used.
+        seen: the observation.
+        allowed: what the action may be; with one module allowed it is always that one.
+        off_mode: scalar, the probability of another module than the likeliest, drawn in proportion to the
+            policy. Negative: the module is simply drawn from the policy.
+    """
+    pick, leave, other, spread = jax.random.split(key, 4)
+    policy = agent.policy(state.actor, seen, allowed)
+    mode = jnp.argmax(policy.log_module)
+    several = jnp.sum(allowed.modules > 0) > 1
+    rest = jnp.where(jnp.arange(agent.actions.modules) == mode, _BARRED, policy.log_module)
+    leaves = several & jax.random.bernoulli(leave, jnp.maximum(off_mode, 0.0))
+    forced = jnp.where(leaves, jax.random.categorical(other, rest), mode)
+    module = jnp.where(off_mode < 0, jax.random.categorical(pick, policy.log_module), forced)
+    delta = agent.actions.shown(policy.delta.sample(spread).value, allowed)[module]
+    counted = several.astype(jnp.float32)
+    return Choice(AgentAction(module, delta), counted, counted * (module != mode))
+
+
+def at_random(agent: Sac, key: jax.Array, allowed: Allowed) -> Choice:
+    """A module and its deltas, uniform among what is allowed."""
+    pick, spread = jax.random.split(key)
+    module = jax.random.categorical(pick, jnp.where(allowed.modules > 0, 0.0, _BARRED))
+    delta = jax.random.uniform(spread, (agent.actions.knobs,), minval=-1.0)
+    zero = jnp.zeros(())
+    return Choice(AgentAction(module, agent.actions.shown(delta, allowed)[module]), zero, zero)
+
+
+def greedy(
+    agent: Sac, state: SacState, params: EnvParams, *, finite_horizon: bool
+) -> Callable[[jax.Array, Observation, EnvState], Action]:
+    """The policy without noise, as `ddsprl.env.evaluate` takes it.
+
+    Args:
+        agent: the agent.
+        state: only its actor is used.
+        params: of the environment, for the unlocked knobs.
+        finite_horizon: whether the networks see the time.
+    """
+    allowed, rest = agent.actions.allowed(params.free), parts(finite_horizon=finite_horizon)
+
+    def policy(key: jax.Array, obs: Observation, env_state: EnvState) -> Action:
+        del env_state
+        chosen = agent.act(key, state, seen_of(obs, rest), allowed, greedy=True)
+        return {"module": chosen.module, "delta": chosen.delta}
+
+    return policy

@@ -1,0 +1,226 @@
+"""Settings of a training run: `RunConfig`, composed of the rooms' own settings and those of the loop.
+
+An iteration is one step of all episodes together, that is `loop.n_envs` environment steps and
+`agent.updates_per_step` gradient steps. What is to happen every so many iterations happens at the end of the
+first compiled call (`loop.chunk` iterations) that reaches or passes the number.
+"""
+
+from dataclasses import dataclass, field
+
+from ddsprl.agents.sac import SacConfig
+from ddsprl.env.curriculum import STAGES
+from ddsprl.env.make import config_from
+from ddsprl.env.types import EnvConfig
+from ddsprl.io import UserError, did_you_mean
+
+SOLVERS = ("hybrid", "cma_es", "adam", "preset")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """How experience is made and used.
+
+    Attributes:
+        n_envs: episodes side by side.
+        iterations: in all, rounded up to whole compiled calls.
+        learn_after: transitions in the replay before learning begins; they come from random actions, or from
+            the cloned actor if there is one.
+        critic_first: gradient steps at the beginning in which only the critics learn, so that a cloned actor
+            is not led by critics that know nothing yet.
+        chunk: iterations of one compiled call.
+        off_mode: early on, the probability of a module other than the policy's likeliest.
+        off_mode_share: how long that is, as a share of the iterations.
+        finite_horizon: the networks see the time, and a time limit counts as an end.
+        demo_share: of every batch, taken from demonstrations where there are some.
+    """
+
+    n_envs: int = 64
+    iterations: int = 4_000
+    learn_after: int = 2_000
+    critic_first: int = 0
+    chunk: int = 20
+    off_mode: float = 0.25
+    off_mode_share: float = 0.2
+    finite_horizon: bool = False
+    demo_share: float = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmConfig:
+    """A start from searches; each part is a switch.
+
+    Attributes:
+        demonstrations: targets of each stage, recorded as episodes; 0 for none.
+        solver: hybrid, cma_es or adam; or preset, the known presets themselves without a search.
+        budget: renders of a search.
+        clone_steps: gradient steps of behaviour cloning before training; 0 for none.
+        clone_batch: transitions of such a step.
+        clone_rate: learning rate of it.
+    """
+
+    demonstrations: int = 0
+    solver: str = "hybrid"
+    budget: int = 512
+    clone_steps: int = 0
+    clone_batch: int = 256
+    clone_rate: float = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurriculumConfig:
+    """Stages, and the evaluations that decide on them.
+
+    Attributes:
+        enabled: False trains on `last_stage` from the beginning.
+        first_stage: 1 to 5.
+        last_stage: at which promotion ends.
+        evaluate_every: iterations between evaluations.
+        evaluate_episodes: held-out presets, an episode each.
+        patience_evaluations: in a row that must stay under the threshold.
+        threshold: median evaluation loss under which a stage is passed. None: the committed reference's.
+    """
+
+    enabled: bool = True
+    first_stage: int = 1
+    last_stage: int = 5
+    evaluate_every: int = 200
+    evaluate_episodes: int = 32
+    patience_evaluations: int = 2
+    threshold: float | None = None
+
+    @property
+    def begin(self) -> int:
+        """The stage that training begins with."""
+        return self.first_stage if self.enabled else self.last_stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogConfig:
+    """What a run writes down, and how often, in iterations.
+
+    Attributes:
+        name: of the run, and of its directory if none is given.
+        every: between records of training.
+        checkpoint_every: between checkpoints; the end of a run and an interruption save too.
+        keep: checkpoints.
+        tensorboard: True, False, or None for whether it is installed.
+        wandb: also log to Weights & Biases.
+        snapshots_every: between sounds of the best and the worst evaluation episode; 0 for none.
+        snapshots_kept: of these.
+    """
+
+    name: str = "default"
+    every: int = 20
+    checkpoint_every: int = 400
+    keep: int = 2
+    tensorboard: bool | None = None
+    wandb: bool = False
+    snapshots_every: int = 400
+    snapshots_kept: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that a run depends on; hashable.
+
+    Attributes:
+        env: the environment; its `stage` is the curriculum's business.
+        agent: soft actor-critic, with its networks.
+        loop: experience.
+        warm: demonstrations and cloning.
+        curriculum: stages and evaluations.
+        log: records.
+        seed: of everything random but the targets, which have `env.seed`.
+        seeds: agents trained in one program; agent i is the one that `seed + i` alone would give.
+        deterministic: on an accelerator, only operations whose results do not vary from run to run.
+    """
+
+    env: EnvConfig = field(default_factory=lambda: EnvConfig(history=False))
+    agent: SacConfig = SacConfig()
+    loop: LoopConfig = LoopConfig()
+    warm: WarmConfig = WarmConfig()
+    curriculum: CurriculumConfig = CurriculumConfig()
+    log: LogConfig = LogConfig()
+    seed: int = 0
+    seeds: int = 1
+    deterministic: bool = False
+
+
+# Least and most of every number that is bounded.
+_RANGES: dict[str, tuple[float, float]] = {
+    "loop.n_envs": (1, 65_536),
+    "loop.iterations": (1, 10**9),
+    "loop.learn_after": (1, 10**7),
+    "loop.critic_first": (0, 10**9),
+    "loop.chunk": (1, 10_000),
+    "loop.off_mode": (0.0, 1.0),
+    "loop.off_mode_share": (0.0, 1.0),
+    "loop.demo_share": (0.0, 0.9),
+    "agent.batch": (1, 65_536),
+    "agent.updates_per_step": (1, 1024),
+    "agent.capacity": (1, 10**7),
+    "agent.discount": (0.0, 1.0),
+    "agent.target_rate": (0.0, 1.0),
+    "agent.network.width": (1, 4096),
+    "agent.network.blocks": (0, 64),
+    "agent.network.patch": (1, 64),
+    "warm.demonstrations": (0, 65_536),
+    "warm.budget": (64, 10**6),
+    "warm.clone_steps": (0, 10**7),
+    "warm.clone_batch": (1, 65_536),
+    "curriculum.first_stage": (1, len(STAGES)),
+    "curriculum.last_stage": (1, len(STAGES)),
+    "curriculum.evaluate_every": (1, 10**9),
+    "curriculum.evaluate_episodes": (1, 4096),
+    "curriculum.patience_evaluations": (1, 1000),
+    "log.every": (1, 10**9),
+    "log.checkpoint_every": (1, 10**9),
+    "log.keep": (1, 1000),
+    "log.snapshots_every": (0, 10**9),
+    "log.snapshots_kept": (1, 10_000),
+    "seed": (0, 2**31 - 1),
+    "seeds": (1, 256),
+}
+
+
+def checked(config: RunConfig) -> RunConfig:
+    """The settings, if they can be trained with.
+
+    Raises:
+        UserError: naming the field, its value and what is allowed.
+    """
+    for name, (low, high) in _RANGES.items():
+        value = config
+        for part in name.split("."):
+            value = getattr(value, part)
+        if not low <= value <= high:  # pyright: ignore[reportOperatorIssue]
+            raise UserError(f"{name} is {value}, allowed are {low} to {high}")
+    for name in ("actor_rate", "critic_rate", "temperature_rate", "gradient_norm"):
+        if not getattr(config.agent, name) > 0:
+            raise UserError(f"agent.{name} is {getattr(config.agent, name)}, allowed is more than 0")
+    _check_together(config)
+    try:
+        config_from(config.env)
+    except ValueError as error:
+        raise UserError(f"env.{error}") from None
+    return config
+
+
+def _check_together(config: RunConfig) -> None:
+    curriculum, loop, solver = config.curriculum, config.loop, config.warm.solver
+    if solver not in SOLVERS:
+        hint = did_you_mean(solver, SOLVERS)
+        raise UserError(f"warm.solver is {solver!r}{hint}; allowed are {', '.join(SOLVERS)}")
+    if config.env.stage != EnvConfig.stage:
+        raise UserError(f"env.stage is {config.env.stage}; give curriculum.first_stage instead")
+    if curriculum.enabled and curriculum.first_stage > curriculum.last_stage:
+        first, last = curriculum.first_stage, curriculum.last_stage
+        raise UserError(f"curriculum.first_stage is {first}, after curriculum.last_stage, {last}")
+    if loop.n_envs > config.agent.capacity:
+        raise UserError(f"agent.capacity is {config.agent.capacity}, allowed are loop.n_envs or more")
+    if loop.learn_after > config.agent.capacity:
+        raise UserError(f"loop.learn_after is {loop.learn_after}, allowed are 1 to agent.capacity")
+    if config.warm.clone_steps and not config.warm.demonstrations:
+        raise UserError(f"warm.clone_steps is {config.warm.clone_steps}; without warm.demonstrations only 0")
+    if not config.log.name.replace("_", "").replace("-", "").isalnum():
+        raise UserError(f"log.name is {config.log.name!r}; letters, digits, - and _ are allowed")

@@ -1,0 +1,80 @@
+"""The stages of every seed: parameters of the environment, held-out buckets, promotion.
+
+A stage's buckets are made once and shared by the seeds that stand on it. All stages have equal shapes, so a
+promotion compiles nothing anew.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ddsprl.env import STAGES, CurriculumState, EnvParams, MatchEnv, advance, committed, stage_params
+from ddsprl.training.config import RunConfig
+
+# Held-out presets for training's own evaluations; those of `ddsprl.evaluate` have seeds of their own.
+HELD_OUT_SEED = 1_000
+
+
+class StageParams(NamedTuple):
+    """The environment's parameters on one stage.
+
+    Attributes:
+        train: with the training bucket.
+        held_out: with as many other presets as an evaluation has episodes.
+    """
+
+    train: EnvParams
+    held_out: EnvParams
+
+
+class Curricula:
+    """Where every seed stands, and what belongs to the stages."""
+
+    def __init__(self, config: RunConfig, env: MatchEnv, states: Sequence[CurriculumState] | None = None):
+        """Buckets are made when they are first asked for.
+
+        Args:
+            config: of the run.
+            env: the environment.
+            states: of every seed; at the beginning if None.
+        """
+        begin = CurriculumState(config.curriculum.begin)
+        self.states = [begin] * config.seeds if states is None else list(states)
+        self._config, self._env = config, env
+        self._made: dict[int, StageParams] = {}
+
+    def of_stage(self, stage: int) -> StageParams:
+        """Parameters of a stage."""
+        if stage not in self._made:
+            settings = self._config.env
+            count = self._config.curriculum.evaluate_episodes
+            train, _ = stage_params(self._env, stage, count=settings.bucket, seed=settings.seed)
+            seed = settings.seed + HELD_OUT_SEED
+            held_out, _ = stage_params(self._env, stage, split="held_out", count=count, seed=seed)
+            self._made[stage] = StageParams(train, held_out)
+        return self._made[stage]
+
+    def stacked(self) -> EnvParams:
+        """Training parameters of all seeds, leaves `[S, ...]`."""
+        each = [self.of_stage(state.stage).train for state in self.states]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+
+    def thresholds(self) -> tuple[float, ...]:
+        """Median evaluation loss under which each stage is passed."""
+        given = self._config.curriculum.threshold
+        if given is not None:
+            return (given,) * len(STAGES)
+        return tuple(reference.threshold for reference in committed(self._config.env))
+
+    def count(self, seed: int, median_loss: float) -> bool:
+        """Count an evaluation of a seed; returns whether it was promoted."""
+        settings, before = self._config.curriculum, self.states[seed]
+        if not settings.enabled:
+            return False
+        after = advance(before, median_loss, self.thresholds(), patience=settings.patience_evaluations)
+        if after.stage > settings.last_stage:
+            after = CurriculumState(before.stage, before.passes + 1)
+        self.states[seed] = after
+        return after.stage > before.stage

@@ -1,0 +1,74 @@
+"""The gradient steps of one iteration, on batches mixed from experience and demonstrations."""
+
+import jax
+import jax.numpy as jnp
+
+from ddsprl.agents import Allowed, Replay, Sac, SacState, Transition, sample
+
+Metrics = dict[str, jax.Array]
+
+
+def mixed_batch(
+    key: jax.Array, replay: Replay, demos: Replay | None, *, size: int, share: float
+) -> Transition:
+    """`size` transitions, a fixed part of them demonstrations.
+
+    Args:
+        key: of the draws.
+        replay: experience, not empty.
+        demos: demonstrations, not empty; None takes all from experience.
+        size: of the batch.
+        share: demonstrations in it.
+    """
+    count = 0 if demos is None else round(share * size)
+    if demos is None or count == 0:
+        return sample(key, replay, size)
+    own, given = jax.random.split(key)
+    batches = sample(own, replay, size - count), sample(given, demos, count)
+    return jax.tree.map(lambda *x: jnp.concatenate(x), *batches)
+
+
+def learn(
+    agent: Sac,
+    key: jax.Array,
+    state: SacState,
+    replay: Replay,
+    demos: Replay | None,
+    allowed: Allowed,
+    *,
+    demo_share: float,
+    critic_first: int,
+) -> tuple[SacState, Metrics]:
+    """The gradient steps that belong to one iteration; metrics are those of the last.
+
+    Args:
+        agent: the agent.
+        key: of batches and draws.
+        state: of the agent.
+        replay: experience, not empty.
+        demos: demonstrations or None.
+        allowed: what actions may be at present.
+        demo_share: of a batch.
+        critic_first: gradient steps of a run after which the actor and the temperatures begin to learn.
+    """
+
+    def one(state, key):
+        pick, draw = jax.random.split(key)
+        batch = mixed_batch(pick, replay, demos, size=agent.config.batch, share=demo_share)
+        after, metrics = agent.update(draw, state, batch, allowed)
+        if critic_first:
+            after = _critic_only(state, after, state.updates < critic_first)
+        return after, metrics
+
+    state, metrics = jax.lax.scan(one, state, jax.random.split(key, agent.config.updates_per_step))
+    return state, jax.tree.map(lambda x: x[-1], metrics)
+
+
+def _critic_only(before: SacState, after: SacState, only: jax.Array) -> SacState:
+    """The new state, where `only` with the actor and the temperatures as they were."""
+    held = ("actor", "actor_optimizer", "temperatures", "temperature_optimizer")
+
+    def choose(old, new):
+        return jax.tree.map(lambda a, b: jnp.where(only, a, b), old, new)
+
+    return after._replace(**{name: choose(getattr(before, name), getattr(after, name)) for name in held})

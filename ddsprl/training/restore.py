@@ -1,0 +1,75 @@
+"""An agent out of a run's newest checkpoint, for whoever wants to use it and not to train it on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from ddsprl.agents import Sac, SacState
+from ddsprl.env import EnvParams, MatchEnv, make_matcher
+from ddsprl.io import UserError
+from ddsprl.io.checkpoints import Checkpoints
+from ddsprl.io.run_directory import open_run
+from ddsprl.training.acting import greedy
+from ddsprl.training.config import RunConfig
+from ddsprl.training.loop import make_agent
+from ddsprl.training.options import config_of
+from ddsprl.training.records import RunNotes
+
+# RUN/cloned holds the agent as it was after cloning, before it learned by itself.
+CLONED = "cloned"
+
+
+@dataclass(frozen=True)
+class LoadedAgent:
+    """A trained agent with what it was trained on.
+
+    Attributes:
+        config: of the run.
+        env: its environment.
+        agent: the functions.
+        state: of one seed.
+        stage: that this seed had reached.
+        iteration: of the checkpoint.
+        damaged: newer checkpoints that could not be used, a line each.
+    """
+
+    config: RunConfig
+    env: MatchEnv
+    agent: Sac
+    state: SacState
+    stage: int
+    iteration: int
+    damaged: tuple[str, ...] = ()
+
+    def policy(self, params: EnvParams) -> Callable[..., Any]:
+        """What the agent does without noise, as `ddsprl.env.evaluate` takes it."""
+        return greedy(self.agent, self.state, params, finite_horizon=self.config.loop.finite_horizon)
+
+
+def load_agent(run: Path, seed: int = 0, *, cloned: bool = False) -> LoadedAgent:
+    """The agent of a run; only the item `agent` of the checkpoint is read.
+
+    Args:
+        run: directory of the run.
+        seed: which of its agents, from 0.
+        cloned: the agent as it was after behaviour cloning instead.
+
+    Raises:
+        UserError: no run, no such seed, or no checkpoint that can be used.
+    """
+    config = config_of(run)
+    if not 0 <= seed < config.seeds:
+        raise UserError(f"seed is {seed}, {run} has agents 0 to {config.seeds - 1}")
+    env = make_matcher(config.env)
+    agent = make_agent(config, env)
+    directory = open_run(run)
+    folder = directory.path / CLONED if cloned else directory.checkpoints
+    like = jax.eval_shape(jax.vmap(agent.init), jax.random.split(jax.random.key(0), config.seeds))
+    found = Checkpoints(folder).restore({"agent": like})
+    notes = RunNotes.from_record(found.notes)
+    state = jax.tree.map(lambda x: x[seed], found.items["agent"])
+    stage = notes.curriculum[seed].stage
+    return LoadedAgent(config, env, agent, state, stage, found.step, found.damaged)

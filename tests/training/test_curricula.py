@@ -1,0 +1,58 @@
+"""Promotion: when, how far, and what the stages share."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from ddsprl.env import CurriculumState
+from ddsprl.training.config import CurriculumConfig
+from ddsprl.training.curricula import Curricula
+from tests.training.tiny import toy_training
+
+
+def curricula(**settings) -> Curricula:
+    training = toy_training(seeds=2)
+    given = {"threshold": 1.0, "evaluate_episodes": 3} | settings
+    config = dataclasses.replace(training.config, curriculum=CurriculumConfig(**given))
+    return Curricula(config, training.env)
+
+
+def test_a_seed_is_promoted_by_its_own_evaluations():
+    found = curricula(patience_evaluations=2, last_stage=2)
+    assert [found.count(0, loss) for loss in (0.9, 1.1, 0.9, 0.9)] == [False, False, False, True]
+    assert found.states == [CurriculumState(2, 0), CurriculumState(1, 0)]
+    # The last stage is never left.
+    assert not any(found.count(0, 0.1) for _ in range(3))
+    assert found.states[0] == CurriculumState(2, 3)
+
+
+def test_without_a_curriculum_the_last_stage_is_the_first():
+    found = curricula(enabled=False, last_stage=3, patience_evaluations=1)
+    assert found.states == [CurriculumState(3, 0)] * 2
+    assert not found.count(1, 0.0)
+    assert found.states == [CurriculumState(3, 0)] * 2
+
+
+def test_every_seed_has_the_parameters_of_its_stage():
+    found = curricula(patience_evaluations=1, first_stage=2)
+    before = found.stacked()
+    found.count(1, 0.5)
+    after = found.stacked()
+    assert jax.tree.map(np.shape, before) == jax.tree.map(np.shape, after)
+    np.testing.assert_array_equal(after.free[0], before.free[0])
+    assert np.sum(after.free[1]) > np.sum(after.free[0])
+    held_out = found.of_stage(1).held_out
+    assert held_out.targets.u is not None and held_out.targets.u.shape[0] == 3
+    assert held_out.warm_start_probability == 0.0
+
+
+def test_a_loss_that_is_not_finite_never_passes():
+    assert not curricula(patience_evaluations=1).count(0, float("nan"))
+
+
+def test_thresholds_are_the_committed_ones_unless_given():
+    with pytest.raises(ValueError, match="epsilon"):
+        curricula(threshold=None).thresholds()
+    assert curricula().thresholds() == (1.0,) * 5

@@ -1,0 +1,162 @@
+"""The loop on the device: seeds, traces, exploration, learning, time limits."""
+
+import functools
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ddsprl.env import EnvParams, stage_params
+from ddsprl.training.loop import Training
+from tests.training.tiny import toy_training
+
+pytestmark = pytest.mark.slow
+
+
+@functools.cache
+def stage(training: Training, number: int = 5) -> EnvParams:
+    """Of one seed, with a leading axis."""
+    return jax.tree.map(lambda x: x[None], stage_params(training.env, number)[0])
+
+
+def keys(*seeds: int) -> jax.Array:
+    return jnp.stack([jax.random.key(seed) for seed in seeds])
+
+
+def both(trees):
+    return jax.tree.map(lambda *x: jnp.concatenate(x), *trees)
+
+
+def copied(loop):
+    """For whoever advances what others still look at."""
+    return jax.tree.map(jnp.copy, loop)
+
+
+def traces() -> int:
+    program: Any = Training.advance
+    return program._cache_size()
+
+
+def data(x):
+    return jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return toy_training()
+
+
+@pytest.fixture(scope="module")
+def begun(plain):
+    """Two new runs."""
+    return [plain.init(keys(seed), stage(plain)) for seed in (0, 7)]
+
+
+@pytest.fixture(scope="module")
+def course(plain, begun):
+    """One of them after every call, with the metrics."""
+    loop, found = copied(begun[0]), []
+    for _ in range(4):
+        loop, metrics = plain.advance(loop, stage(plain))
+        found.append((copied(loop), metrics))
+    return found
+
+
+def test_everything_moves_on_and_learning_waits_for_its_transitions(plain, course):
+    settings = plain.config.loop
+    (early, none), (later, metrics) = course[0], course[1]
+    assert settings.learn_after == 12 * settings.n_envs and settings.chunk == 10
+    assert early.agent.updates[0] == 0 and np.isnan(none["critic_loss"])
+    # Transitions are added before learning, so the twelfth iteration is the first with enough.
+    assert later.agent.updates[0] == 20 - 11
+    assert all(np.all(np.isfinite(x)) for x in metrics.values())
+    assert later.steps[0] == 20
+    assert later.replay.filled[0] == plain.config.agent.capacity
+
+
+def test_the_same_key_gives_the_same_loop_bit_for_bit(plain, begun, course):
+    again, _ = plain.advance(copied(begun[0]), stage(plain))
+    again, _ = plain.advance(again, stage(plain))
+    chex.assert_trees_all_equal(jax.tree.map(data, course[1][0]), jax.tree.map(data, again))
+
+
+def test_agents_side_by_side_are_the_agents_one_by_one(begun, course):
+    """Up to rounding, which a batched product orders differently."""
+    two = toy_training(seeds=2)
+    params, loop = both([stage(two)] * 2), both(begun[::-1])
+    for _ in range(2):
+        loop, metrics = two.advance(loop, params)
+    alone, last = course[1]
+    first, second = (jax.tree.map(lambda x, i=i: data(x)[i : i + 1], loop) for i in (0, 1))
+    expected = jax.tree.map(data, alone)
+    # A rounding may fall on the other side of a level.
+    pictures = [tree.replay.rows.current.astype(int) for tree in (second, expected)]
+    np.testing.assert_allclose(*pictures, atol=1)
+    agents = second.agent, expected.agent
+    chex.assert_trees_all_close(*agents, rtol=1e-3, atol=5e-3)
+    chex.assert_trees_all_close(second.obs, expected.obs, rtol=1e-3, atol=5e-3)
+    chex.assert_trees_all_close(second.tally, expected.tally, rtol=1e-3)
+    chex.assert_trees_all_equal(second.key, expected.key)
+    np.testing.assert_allclose(metrics["critic_loss"][1:], last["critic_loss"], rtol=1e-2)
+    assert not np.allclose(first.obs["current"], second.obs["current"])
+
+
+def test_a_promotion_compiles_nothing_anew_and_keeps_the_replay(plain, course):
+    before, loop = traces(), course[1][0]
+    promoted = plain.new_episodes(loop, keys(3), stage(plain, 1), jnp.array([True]))
+    chex.assert_trees_all_equal(promoted.replay, loop.replay)
+    np.testing.assert_array_equal(promoted.envs.env.t, 0)
+    kept = plain.new_episodes(loop, keys(3), stage(plain, 1), jnp.array([False]))
+    chex.assert_trees_all_equal(kept.obs, loop.obs)
+    start = int(promoted.replay.cursor[0])
+    rows = plain.advance(promoted, stage(plain, 1))[0].replay.rows
+    assert traces() == before
+    # The levels alone are unlocked now.
+    new = (start + np.arange(160)) % plain.config.agent.capacity
+    assert np.all((np.asarray(rows.delta)[0, new] != 0) <= (np.asarray(stage(plain, 1).free) > 0))
+
+
+def test_early_a_fixed_share_of_modules_is_not_the_likeliest(plain, course):
+    tally = jax.tree.map(lambda x: float(x[0]), course[3][0].tally)
+    # The first twelve iterations are random, and no choices of the policy.
+    assert tally.actions == 16 * (40 - 12)
+    assert 0.2 < tally.off_mode / tally.actions < 0.3
+    later, _ = plain.advance(copied(course[3][0]), stage(plain))
+    late = (float(later.tally.off_mode[0]) - tally.off_mode) / (16 * 10)
+    # The policy is still close to uniform over four modules, which is what draws from it then show.
+    assert late > 0.5
+
+
+def test_the_tally_counts_episodes(course):
+    """Five steps an episode, so that twenty iterations end four in every row, or more of those solved."""
+    tally = jax.tree.map(lambda x: float(x[0]), course[1][0].tally)
+    assert tally.episodes >= 4 * 16 and 0 <= tally.solved <= tally.episodes
+    assert 0 < tally.lengths <= 20 * 16
+    assert tally.best_loss > 0 and tally.first_loss > 0 and tally.returns < 0
+    # Without a finite horizon only what was solved has ended.
+    assert float(np.sum(np.asarray(course[0][0].replay.rows.terminated))) == float(
+        course[0][0].tally.solved[0]
+    )
+
+
+def test_with_a_finite_horizon_the_networks_see_the_time(plain):
+    """What then counts as an end is tested with `transition_of`."""
+    finite = toy_training(loop__finite_horizon=True)
+    assert finite.rest == (*plain.rest, "time")
+    assert finite.agent.seen.rest == plain.agent.seen.rest + 1
+    loop = jax.eval_shape(finite.init, keys(0), stage(finite))
+    after, _ = jax.eval_shape(
+        finite._chunk, *jax.tree.map(lambda x: jax.eval_shape(lambda y: y[0], x), (loop, stage(finite)))
+    )
+    assert after.replay.rows.rest.shape[-1] == finite.agent.seen.rest
+
+
+def test_evaluations_are_exact(plain, begun):
+    state = jax.tree.map(lambda x: x[0], begun[0].agent)
+    params = jax.tree.map(lambda x: x[0], stage(plain))
+    first, second = (plain.evaluate(state, jax.random.key(1), params) for _ in range(2))
+    chex.assert_trees_all_equal(first.best_loss, second.best_loss)
+    assert first.best_loss.shape == (4,)

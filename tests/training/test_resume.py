@@ -1,0 +1,154 @@
+"""A run that was stopped, by whatever, goes on bit for bit: in other processes, from the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import yaml
+
+from ddsprl import train
+from ddsprl.io.checkpoints import Checkpoints
+from ddsprl.io.run_log import read_log
+from ddsprl.training.options import config_of
+from ddsprl.training.storing import items_of, loop_like
+from ddsprl.training.trainer import prepared
+from tests.training.tiny import RUN
+
+pytestmark = pytest.mark.slow
+# What a clock says.
+WALL = ("wall_s", "steps_per_s", "evaluation_s", "demonstrations_s")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(RUN), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(config, tmp_path_factory) -> Path:
+    """In one go, in this process, which fills the compilation cache for the others."""
+    out = tmp_path_factory.mktemp("whole")
+    assert train.main(["--config", str(config), "--out", str(out), "--quiet"]) == 0
+    return out / "tiny-001"
+
+
+def started(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "ddsprl.train", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    try:
+        _, said = process.communicate(timeout=280)
+    finally:
+        process.kill()
+    return process.returncode, said
+
+
+def contents(run: Path):
+    """Arrays and notes of the newest checkpoint, and the log, without what a clock says."""
+    training = prepared(config_of(run))
+    found = Checkpoints(run / "checkpoints").restore(items_of(loop_like(training)))
+    notes = {name: x for name, x in found.notes.items() if name not in ("wall_s", "log_bytes")}
+    records = [{k: v for k, v in r.items() if k not in WALL} for r in read_log(run / "log.jsonl")]
+    return found, notes, records
+
+
+def assert_same(run: Path, other: Path) -> None:
+    (a, notes, records), (b, other_notes, other_records) = contents(run), contents(other)
+    assert notes == other_notes
+    assert records == other_records
+    pairs = zip(jax.tree_util.tree_leaves_with_path(a.items), jax.tree.leaves(b.items), strict=True)
+    for (path, x), y in pairs:
+        x, y = (jax.random.key_data(z) if jnp.issubdtype(z.dtype, jax.dtypes.prng_key) else z for z in (x, y))
+        np.testing.assert_array_equal(x, y, err_msg=jax.tree_util.keystr(path))
+
+
+def wait_for(condition, process) -> None:
+    while not condition():
+        assert process.poll() is None, "the run ended before it was stopped"
+        time.sleep(0.002)
+
+
+def test_a_whole_run_writes_what_it_should(whole):
+    found, notes, records = contents(whole)
+    kinds = [record["kind"] for record in records]
+    assert kinds[:3] == ["demonstrations", "cloning", "evaluation"]
+    # The threshold is far above any loss, so that two evaluations promote.
+    assert [r["iteration"] for r in records if r.get("promoted")] == [6]
+    assert [r["stage"] for r in records if r["kind"] == "demonstrations"] == [1, 2]
+    assert notes["curriculum"][0][0] == 2 and notes["iteration"] == found.step == 60
+    assert kinds.count("train") == 20 and kinds.count("evaluation") == 11
+    assert list((whole / "audio").glob("*.wav"))
+    loop = found.items["rest"]
+    assert 0 < int(loop.demos.filled[0]) <= loop.demos.rows.reward.shape[1]
+    assert json.loads((whole / "config.json").read_text())["config"]["loop"]["iterations"] == 60
+
+
+def test_in_two_processes_as_in_one(config, whole, tmp_path):
+    code, said = ended(started("--config", config, "--out", tmp_path, "--stop-at", 30))
+    assert code == 0, said
+    run = tmp_path / "tiny-001"
+    assert f"--resume {run}" in said
+    assert Checkpoints(run / "checkpoints").steps()[-1] == 30
+    code, said = ended(started("--resume", run))
+    assert code == 0, said
+    assert_same(run, whole)
+
+
+def damaged(run: Path) -> str:
+    """Flip a bit in the newest checkpoint; its name."""
+    newest = sorted((run / "checkpoints").glob("[0-9]*"))[-1]
+    victim = max((p for p in newest.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 1
+    victim.write_bytes(data)
+    return newest.name
+
+
+def test_stopped_by_everything_in_turn(config, whole, tmp_path, capsys):
+    """Ctrl-C, then a request to end, then `kill -9`, then a damaged checkpoint."""
+    run = tmp_path / "tiny-001"
+    log, checkpoints = run / "log.jsonl", Checkpoints(run / "checkpoints")
+
+    def trained() -> int:
+        return log.read_bytes().count(b'"train"') if log.exists() else 0
+
+    process, seen = started("--config", config, "--out", tmp_path), 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        wait_for(lambda seen=seen: trained() > seen, process)
+        process.send_signal(number)
+        code, said = ended(process)
+        assert code == 128 + number, said
+        assert said.strip().splitlines()[-1].endswith(f"python -m ddsprl.train --resume {run}")
+        process, seen = started("--resume", run), trained()
+    last = checkpoints.steps()[-1]
+    wait_for(lambda: checkpoints.steps()[-1] > last, process)
+    os.kill(process.pid, signal.SIGKILL)
+    assert ended(process)[0] == -signal.SIGKILL
+    assert len(checkpoints.steps()) >= 2 and checkpoints.steps()[-1] < 60
+    name = damaged(run)
+    assert train.main(["--resume", str(run)]) == 0
+    assert name in capsys.readouterr().err
+    assert_same(run, whole)
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again(config, whole, tmp_path):
+    process = started("--config", config, "--out", tmp_path)
+    run = tmp_path / "tiny-001"
+    wait_for(lambda: (run / "log.jsonl").exists() and (run / "log.jsonl").stat().st_size > 0, process)
+    os.kill(process.pid, signal.SIGKILL)
+    ended(process)
+    assert train.main(["--resume", str(run), "--quiet"]) == 0
+    assert_same(run, whole)
