@@ -128,7 +128,9 @@ def _end(worker: subprocess.Popen | None) -> None:
         return
     with contextlib.suppress(OSError):
         worker.kill()
-        for stream in (worker.stdin, worker.stdout):
+    for stream in (worker.stdin, worker.stdout):
+        # What a dead process did not read cannot be flushed; the other stream is to be closed nevertheless.
+        with contextlib.suppress(OSError):
             if stream is not None:
                 stream.close()
     worker.wait()
