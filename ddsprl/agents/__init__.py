@@ -4,12 +4,13 @@ from ddsprl.agents.encoder import NetworkConfig
 from ddsprl.agents.observing import action_spec, parts, seen_of, seen_spec, transition_of
 from ddsprl.agents.replay import Replay, add, empty_replay, sample, stored_bytes
 from ddsprl.agents.sac import AgentAction, Sac, SacConfig, SacState, Temperatures
-from ddsprl.agents.types import ActionSpec, Allowed, Seen, SeenSpec, Transition
+from ddsprl.agents.types import ActionSpec, Allowed, Labels, Seen, SeenSpec, Transition
 
 __all__ = [
     "ActionSpec",
     "AgentAction",
     "Allowed",
+    "Labels",
     "NetworkConfig",
     "Replay",
     "Sac",

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ddsprl.agents.types import ActionSpec, Seen, SeenSpec, Transition
+from ddsprl.agents.types import ActionSpec, Labels, Seen, SeenSpec, Transition
 
 # The range that the environment states of an observed log-mel.
 PICTURE_LOW, PICTURE_HIGH = -1.0, 2.0
@@ -35,6 +35,8 @@ class Rows(NamedTuple):
         delta: float32 `[d]`.
         reward: float32.
         terminated: bool.
+        labels: int32 and float32 `[d]`, or None.
+        free: bool `[d]`, or None.
     """
 
     current: jax.Array | None
@@ -46,6 +48,8 @@ class Rows(NamedTuple):
     delta: jax.Array
     reward: jax.Array
     terminated: jax.Array
+    labels: Labels | None = None
+    free: jax.Array | None = None
 
 
 class Replay(NamedTuple):
@@ -84,7 +88,9 @@ def dequantize(level: jax.Array | None) -> jax.Array | None:
 
 def pack(transition: Transition) -> Rows:
     """As stored; leading axes are kept."""
-    seen, after = transition.seen, transition.next_seen
+    seen, after, labels = transition.seen, transition.next_seen, transition.labels
+    if labels is not None:
+        labels = Labels(jnp.asarray(labels.module, jnp.int32), labels.delta.astype(jnp.float32))
     return Rows(
         current=quantize(seen.current),
         target=quantize(seen.target),
@@ -95,6 +101,8 @@ def pack(transition: Transition) -> Rows:
         delta=transition.delta.astype(jnp.float32),
         reward=jnp.asarray(transition.reward, jnp.float32),
         terminated=jnp.asarray(transition.terminated, bool),
+        labels=labels,
+        free=None if transition.free is None else transition.free > 0,
     )
 
 
@@ -108,13 +116,26 @@ def unpack(rows: Rows) -> Transition:
         reward=rows.reward,
         terminated=rows.terminated,
         next_seen=Seen(rows.next_rest, dequantize(rows.next_current), target),
+        labels=rows.labels,
+        free=None if rows.free is None else rows.free.astype(jnp.float32),
     )
 
 
-def empty_replay(capacity: int, seen: SeenSpec, actions: ActionSpec) -> Replay:
-    """A ring without transitions."""
-    zero = jnp.zeros(())
-    example = Transition(seen.zeros(), zero, jnp.zeros(actions.knobs), zero, zero, seen.zeros())
+def empty_replay(
+    capacity: int, seen: SeenSpec, actions: ActionSpec, *, labelled: bool = False, masked: bool = False
+) -> Replay:
+    """A ring without transitions.
+
+    Args:
+        capacity: transitions that fit.
+        seen: shapes of an observation.
+        actions: of an action.
+        labelled: whether a teacher's choices are kept with them.
+        masked: whether every transition's own mask is.
+    """
+    zero, delta = jnp.zeros(()), jnp.zeros(actions.knobs)
+    labels, free = Labels(zero, delta) if labelled else None, delta if masked else None
+    example = Transition(seen.zeros(), zero, delta, zero, zero, seen.zeros(), labels, free)
     rows = jax.eval_shape(pack, example)
     make = jax.tree.map(lambda x: jnp.zeros((capacity, *x.shape), x.dtype), rows)
     return Replay(make, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
@@ -122,14 +143,19 @@ def empty_replay(capacity: int, seen: SeenSpec, actions: ActionSpec) -> Replay:
 
 def add(replay: Replay, transitions: Transition) -> Replay:
     """Write transitions (leaves `[n, ...]`, n at most the capacity) over the oldest ones."""
-    n, capacity = transitions.reward.shape[0], replay.capacity
+    return add_rows(replay, pack(transitions))
+
+
+def add_rows(replay: Replay, rows: Rows) -> Replay:
+    """`add`, of transitions that are packed; their labels are left out where the ring keeps none."""
+    n, capacity = rows.reward.shape[0], replay.capacity
     if n > capacity:
         raise ValueError(f"transitions: {n} do not fit in a ring of {capacity}")
+    if replay.rows.labels is None:
+        rows = rows._replace(labels=None)
     where = (replay.cursor + jnp.arange(n)) % capacity
-    rows = jax.tree.map(
-        lambda old, new: old.at[where].set(new, unique_indices=True), replay.rows, pack(transitions)
-    )
-    return Replay(rows, (replay.cursor + n) % capacity, jnp.minimum(replay.filled + n, capacity))
+    written = jax.tree.map(lambda old, new: old.at[where].set(new, unique_indices=True), replay.rows, rows)
+    return Replay(written, (replay.cursor + n) % capacity, jnp.minimum(replay.filled + n, capacity))
 
 
 def sample(key: jax.Array, replay: Replay, count: int) -> Transition:

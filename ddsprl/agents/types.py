@@ -9,7 +9,8 @@ vector `[d]` holds a delta for every module at once, and module m reads only its
 
 What is locked comes as `Allowed`, beside the observation. It limits the actions and does not enter the
 dynamics, so a transition that was recorded under a narrower mask stays a true sample under a wider one (its
-newly unlocked knobs had delta 0): one `Allowed`, the present one, serves for a whole batch from the replay.
+newly unlocked knobs had delta 0): one `Allowed`, the present one, may serve for a whole batch. Where tasks
+with different masks are learnt together, every transition brings its own (`free`).
 
 Functions take one example; batch with `vmap`.
 """
@@ -51,6 +52,18 @@ class Allowed(NamedTuple):
     knobs: jax.Array
 
 
+class Labels(NamedTuple):
+    """What a teacher would choose at an observation.
+
+    Attributes:
+        module: scalar int.
+        delta: `[d]` in [-1, 1], of all unlocked knobs: what it would do in any module.
+    """
+
+    module: jax.Array
+    delta: jax.Array
+
+
 class Transition(NamedTuple):
     """One step of an environment.
 
@@ -62,6 +75,8 @@ class Transition(NamedTuple):
         terminated: scalar bool. False at a time limit, where the value of `next_seen` counts.
         next_seen: after the action: of an episode that ended its last observation, not the next one's first.
             Its target is that of `seen`.
+        labels: what a teacher would have chosen at `seen`; None where nobody was asked.
+        free: 1 for the knobs that were unlocked, `[d]`; None where all transitions share one mask.
     """
 
     seen: Seen
@@ -70,6 +85,8 @@ class Transition(NamedTuple):
     reward: jax.Array
     terminated: jax.Array
     next_seen: Seen
+    labels: Labels | None = None
+    free: jax.Array | None = None
 
 
 @dataclass(frozen=True)

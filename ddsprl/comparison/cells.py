@@ -33,19 +33,22 @@ SOURCES = (
 
 
 class Cells:
-    """Pieces of work in one directory."""
+    """Pieces of work in one directory; a subclass may be of something else than comparisons."""
+
+    identity_file = IDENTITY
+    holds = "comparison"
 
     def __init__(self, directory: Path) -> None:
         """Nothing is read or written yet."""
         self.directory = directory
 
     def claim(self, identity: Mapping[str, Any]) -> None:
-        """Make the directory this comparison's, or find that it is.
+        """Make the directory this work's, or find that it is.
 
         Raises:
-            UserError: it holds another comparison, or something else.
+            UserError: it holds other work of this kind, or something else.
         """
-        path = self.directory / IDENTITY
+        path = self.directory / self.identity_file
         wanted = as_stored(identity)
         if path.is_file():
             earlier = read_object(path, remedy=REMEDY)
@@ -53,12 +56,12 @@ class Cells:
             if difference is not None:
                 name, was, now = difference
                 raise UserError(
-                    f"{self.directory}: holds a comparison with {name} {was}, asked for is {now}; "
+                    f"{self.directory}: holds {_article(self.holds)} with {name} {was}, asked for is {now}; "
                     "choose another directory, or the same options to go on"
                 )
             return
         if self.directory.exists() and (not self.directory.is_dir() or any(self.directory.iterdir())):
-            raise UserError(f"{self.directory}: exists already and holds no comparison; choose another")
+            raise UserError(f"{self.directory}: exists already and holds no {self.holds}; choose another")
         try:
             (self.directory / CELLS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -98,12 +101,22 @@ class Cells:
         return self.directory / CELLS / f"{name}.{ending}"
 
 
+def _article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
 @functools.cache
-def source_digest() -> str:
-    """A fingerprint of the code that the numbers depend on, as it was when first asked for."""
+def source_digest(sources: tuple[str, ...] = SOURCES, left_out: tuple[str, ...] = ()) -> str:
+    """A fingerprint of the code that numbers depend on, as it was when first asked for.
+
+    Args:
+        sources: files and folders, from the root of the packages.
+        left_out: names of files in them that do not count.
+    """
     root, digest = Path(__file__).resolve().parents[2], hashlib.sha256()
-    for place in SOURCES:
+    for place in sources:
         path = root / place
         for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
-            digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+            if file.name not in left_out:
+                digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]

@@ -17,9 +17,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ddsprl.io import UserError, did_you_mean
+from ddsprl.io.yaml_files import read_yaml
 
 DEFAULT_START, DEFAULT_COUNT = "library", 64
 MOST_STARTS = 4096
@@ -97,14 +96,7 @@ def load_plan(path: Path, *, solvers: Sequence[str], starts: Sequence[str], opti
     Raises:
         UserError: it cannot be read, or something in it is not known.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: must hold the keys {' and '.join(TOP)}")
+    content = read_yaml(path, expected=f"the keys {' and '.join(TOP)}")
     _check_keys(content, TOP, str(path))
     defaults = content.get("defaults") or {}
     if not isinstance(defaults, dict):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from ddsprl.env.actions import MODES
 from ddsprl.env.curriculum import check_stage
-from ddsprl.env.floors import losses_near_targets
+from ddsprl.env.floors import REPEATS, TRAINING_REPEATS, losses_near_targets
 from ddsprl.env.match_env import MatchEnv
 from ddsprl.env.references import committed
 from ddsprl.env.targets import make_bucket
@@ -180,7 +180,8 @@ def stage_params(
     )
     if known is None or targets.u is None:
         return params, rejected
-    (floor,) = losses_near_targets(env, params, (0.0,), seed=FLOOR_SEED)
+    repeats = TRAINING_REPEATS if split == "train" else REPEATS
+    (floor,) = losses_near_targets(env, params, (0.0,), seed=FLOOR_SEED, repeats=repeats)
     return params._replace(targets=targets._replace(floor=floor), epsilon=jnp.float32(known.excess)), rejected
 
 

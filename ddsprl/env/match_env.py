@@ -82,7 +82,7 @@ class MatchEnv:
         t = jnp.zeros((), jnp.int32)
         best = Best(judged.loss, u, t, heard.mfcc, heard.centroid, heard.loudness)
         state = EnvState(episode, u, t, judged.loss, best, self._empty_history(u, judged.loss))
-        return self._observe(state, heard, params), state
+        return self._observe(state, heard), state
 
     def step(self, key: jax.Array, state: EnvState, action: Action, params: EnvParams) -> Timestep:
         """One edit.
@@ -99,7 +99,7 @@ class MatchEnv:
             `best_loss`, `applied` `[d]` and `t`.
         """
         del key
-        move = self._asked(action, state.u, params)
+        move = self._asked(action, state.u, state.episode, params)
         u, applied = actions.apply(state.u, move)
         heard, judged = self.hear_and_judge(u, state.episode, params)
         named = reward_terms(judged, state.best.loss, applied, params.reward)
@@ -118,14 +118,14 @@ class MatchEnv:
             "applied": applied,
             "t": t,
         }
-        return Timestep(self._observe(after, heard, params), after, reward, terminated, truncated, info)
+        return Timestep(self._observe(after, heard), after, reward, terminated, truncated, info)
 
-    def _asked(self, action: Action, u: jax.Array, params: EnvParams) -> jax.Array:
+    def _asked(self, action: Action, u: jax.Array, episode: Episode, params: EnvParams) -> jax.Array:
         """The move that an action asks for, `[d]`."""
         table = self.instrument.table
         if self.config.action == "absolute":
-            return actions.decode_absolute(action, u, params.free, table)
-        return actions.decode(action, params.free, params.delta_max, table)
+            return actions.decode_absolute(action, u, episode.free, table)
+        return actions.decode(action, episode.free, params.delta_max, table)
 
     def render(self, u: jax.Array, notes: Note, key: jax.Array) -> jax.Array:
         """Sound of the preset at these positions, `[p, n]`: snapped, with a straight-through gradient."""
@@ -154,14 +154,16 @@ class MatchEnv:
         notes = Note(*(leaf[index] for leaf in targets.notes))
         unknown = jnp.full((self.n_params,), 0.5, audio.dtype)
         u = unknown if targets.u is None else targets.u[index]
+        margin = params.epsilon if targets.margin is None else targets.margin[index]
         features = jax.vmap(self.objective.prepare)(audio)
         return Episode(
             index=jnp.asarray(index, jnp.int32),
             notes=notes,
             u=u,
+            free=params.free if targets.free is None else targets.free[index],
             features=features,
             heard=hear(audio, self.instrument.sample_rate),
-            epsilon=params.epsilon + (0.0 if targets.floor is None else targets.floor[index]),
+            epsilon=margin + (0.0 if targets.floor is None else targets.floor[index]),
             target_key=target_key,
             render_key=render_key,
         )
@@ -179,11 +181,12 @@ class MatchEnv:
         neutral = self.instrument.default
         if params.targets.u is None:
             return neutral
-        choice, spread = jax.random.split(key)
+        choice, size, spread = jax.random.split(key, 3)
         warm = jax.random.bernoulli(choice, params.warm_start_probability)
-        noise = params.warm_start_noise * jax.random.normal(spread, neutral.shape)
+        deviation = params.warm_start_noise * jax.random.uniform(size)
+        noise = deviation * jax.random.normal(spread, neutral.shape)
         start = jnp.where(warm, clip_unit(episode.u + noise), neutral)
-        return jnp.where(params.free > 0, start, episode.u)
+        return jnp.where(episode.free > 0, start, episode.u)
 
     def hear_and_judge(self, u: jax.Array, episode: Episode, params: EnvParams) -> tuple[Heard, Judgement]:
         """What the positions `u [d]` sound like in an episode, and how close that is."""
@@ -194,7 +197,7 @@ class MatchEnv:
         target_loudness = episode.features.loudness_lufs
         return heard, judge(result, heard.loudness, target_loudness, params.reward.silence)
 
-    def _observe(self, state: EnvState, heard: Heard, params: EnvParams) -> Observation:
+    def _observe(self, state: EnvState, heard: Heard) -> Observation:
         return observe(
             current=heard,
             target=state.episode.heard,
@@ -202,7 +205,7 @@ class MatchEnv:
             loss=state.loss,
             best=state.best,
             elapsed=state.t / self.config.steps,
-            modules=self.module_mask(params),
+            modules=actions.module_mask(state.episode.free, self.instrument.table),
         )
 
     def _empty_history(self, u: jax.Array, loss: jax.Array) -> History | None:

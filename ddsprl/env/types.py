@@ -48,7 +48,8 @@ class EnvConfig:
         move_weight: lambda (params).
         silence_weight: of the silence penalty (params).
         warm_start_probability: of a start near the target (params).
-        warm_start_noise: standard deviation of such a start's knobs around the target's (params).
+        warm_start_noise: largest standard deviation of such a start's knobs around the target's; an episode's
+            own is uniform below it (params).
     """
 
     instrument: str = "serum_lite"
@@ -79,12 +80,17 @@ class Targets(NamedTuple):
         u: knobs of each target `[count, d]`, snapped; None where nobody knows them.
         audio: recordings `[count, p, n]`; None where the target is rendered from `u`.
         floor: noise floors `[count]`: the loss at the target's own knobs, see `floors`; None counts as 0.
+        free: 1 for knobs that may move, of each target `[count, d]`; None where all have `EnvParams.free`.
+        margin: how far above its floor each target's episode ends, `[count]`; None where all have
+            `EnvParams.epsilon`.
     """
 
     notes: Note
     u: jax.Array | None = None
     audio: jax.Array | None = None
     floor: jax.Array | None = None
+    free: jax.Array | None = None
+    margin: jax.Array | None = None
 
 
 class RewardWeights(NamedTuple):
@@ -150,6 +156,7 @@ class Episode(NamedTuple):
         index: scalar int, the target's place in `params.targets`.
         notes: leaves `[p]`.
         u: knobs of the target `[d]`; half where unknown. For scripts and metrics, never observed.
+        free: 1 for knobs that may move, `[d]`.
         features: the objective's, of each probe, leaves `[p, ...]`.
         heard: the target's.
         epsilon: scalar loss below which the episode terminates.
@@ -160,6 +167,7 @@ class Episode(NamedTuple):
     index: jax.Array
     notes: Note
     u: jax.Array
+    free: jax.Array
     features: TargetFeatures
     heard: Heard
     epsilon: jax.Array

@@ -70,11 +70,14 @@ class AutoReset:
         n_envs: episodes side by side.
         chunk: most episodes stepped together; the rest wait their turn (see `plant.in_chunks`). None steps
             all at once.
+        cut: probability that a step is an episode's last, as if by the time limit. With it episodes are
+            shorter and more targets are heard, while late states are still met.
     """
 
     env: MatchEnv
     n_envs: int
     chunk: int | None = None
+    cut: float = 0.0
 
     def reset(self, key: jax.Array, params: EnvParams) -> tuple[Observation, ManyState]:
         """As many new episodes."""
@@ -87,7 +90,7 @@ class AutoReset:
         """One edit in every episode.
 
         Args:
-            key: feeds the new episodes.
+            key: feeds the new episodes, and the cuts.
             state: from `reset` or `step`.
             action: `module` int `[n]`, `delta [n, d]`.
             params: shared by all.
@@ -97,8 +100,11 @@ class AutoReset:
             `episode_length`: of every row, to be read where the row ended.
         """
         found = self._raw(key, state.env, action, params)
-        done = found.terminated | found.truncated
         returns, lengths = state.returns + found.reward, state.lengths + 1
+        if self.cut > 0:
+            cut = jax.random.bernoulli(jax.random.fold_in(key, 2), self.cut, (self.n_envs,))
+            found = found._replace(truncated=found.truncated | (cut & ~found.terminated))
+        done = found.terminated | found.truncated
         obs, after = self._renew(key, done, found, params)
         extra = {
             "final_obs": found.obs,

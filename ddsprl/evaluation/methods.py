@@ -11,7 +11,7 @@ import numpy as np
 from ddsprl.env import MatchEnv
 from ddsprl.evaluation import baselines
 from ddsprl.evaluation.hearing import judge
-from ddsprl.evaluation.playing import Player, greedy, play
+from ddsprl.evaluation.playing import Player, play, playing
 from ddsprl.evaluation.search import Found, Progress
 from ddsprl.evaluation.suites import Suite
 from ddsprl.evaluation.tuning import tuned
@@ -56,7 +56,7 @@ def methods(budgets: tuple[int, ...], player: Player | None) -> dict[str, Method
 
 def agent(suite: Suite, player: Player) -> Piece:
     """Greedy episodes of the agent, and the best of their first 50 renders."""
-    episodes = play(suite, greedy(player), player.state, timed=True)
+    episodes = play(suite, playing(player), player.state, timed=True)
     u, curve = episodes.best(suite, baselines.EPISODE_RENDERS)
     extra = {name: getattr(episodes, name) for name in ("knobs", "modules", "lengths", "returns")}
     piece = _piece(suite, Found(u, curve, curve.shape[1], episodes.seconds), {})

@@ -57,6 +57,9 @@ def _excess(axes: Axes, rows: Mapping[str, Mapping[str, Any]]) -> None:
             color=SOFT,
         )
     axes.axhline(0.0, color=FAINT)
+    # The start may be fifty references off, and a good search a hundredth.
+    axes.set_yscale("symlog", linthresh=1.0)
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xscale("log")
     axes.set_xlim(0.7, 20_000)
     axes.set_xlabel("renders a target")
@@ -101,7 +104,7 @@ def target_png(
             _spectrogram(
                 figure.add_subplot(upper[i]), name, level - top, sounds[name], sample_rate, first=not i
             )
-        lower = grid[1].subgridspec(1, 2 if knobs is None else 3, wspace=0.32)
+        lower = grid[1].subgridspec(1, 2 if knobs is None else 3, wspace=0.45)
         _terms(figure.add_subplot(lower[0]), terms)
         if knobs is not None and losses is not None:
             axes = figure.add_subplot(lower[1])

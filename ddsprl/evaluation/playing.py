@@ -97,8 +97,8 @@ class RandomActions:
 
 
 @dataclass(frozen=True)
-class Greedy:
-    """An agent without exploration; its state is the agent's.
+class Playing:
+    """An agent that draws from its policy; its state is the agent's.
 
     Attributes:
         agent: static part.
@@ -109,13 +109,13 @@ class Greedy:
     rest: tuple[str, ...]
 
     def __call__(self, state: SacState, params: EnvParams, key: jax.Array, obs: Observation) -> Action:
-        """The likeliest module and the median of its deltas."""
+        """A module and its deltas, drawn."""
         allowed = self.agent.actions.allowed(params.free)
-        chosen = self.agent.act(key, state, seen_of(obs, self.rest), allowed, greedy=True)
+        chosen = self.agent.act(key, state, seen_of(obs, self.rest), allowed)
         return {"module": chosen.module, "delta": chosen.delta}
 
 
-def greedy(player: Player) -> Greedy:
+def playing(player: Player) -> Playing:
     """The policy of a loaded agent, by what its networks read.
 
     Raises:
@@ -125,7 +125,7 @@ def greedy(player: Player) -> Greedy:
     fits = player.agent.actions == action_spec(player.env.instrument.table)
     for rest in (parts(finite_horizon=False), parts(finite_horizon=True)):
         if fits and seen_spec(layout, rest) == player.agent.seen:
-            return Greedy(player.agent, rest)
+            return Playing(player.agent, rest)
     raise ValueError("the agent's networks do not fit its environment")
 
 

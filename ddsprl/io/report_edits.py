@@ -112,7 +112,7 @@ def edits_png(
         FigureCanvasAgg(figure)
         plain = {"x": 0.03, "va": "top", "parse_math": False}
         figure.text(y=1 - 26 / height_px, s=legible(title, 60), fontsize=19, fontweight="bold", **plain)
-        figure.text(y=1 - 62 / height_px, s=legible(subtitle, 160), fontsize=11, color=SOFT, **plain)
+        figure.text(y=1 - 62 / height_px, s=legible(subtitle, 190), fontsize=11, color=SOFT, **plain)
         top, bottom = 1 - HEAD_PX / height_px, 60 / height_px
         best = int(np.argmin(losses))
         loss_height = 220 / height_px

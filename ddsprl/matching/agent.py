@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.env import EnvParams, MatchEnv, recording_targets, stage_params
-from ddsprl.evaluation.playing import Player, greedy, program
+from ddsprl.evaluation.playing import Player, playing, program
 from ddsprl.fitting.grouped import Inversion, Prepared, search_group
 from ddsprl.fitting.inverter import Inverter, Progress
 from ddsprl.fitting.methods import Method
@@ -46,7 +46,7 @@ class AgentSearch:
     def __post_init__(self) -> None:
         """Its environment keeps a history."""
         self.env = with_history(self.player.env)
-        self.act = greedy(self.player)
+        self.act = playing(self.player)
 
     def search(
         self,

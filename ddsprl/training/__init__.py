@@ -1,6 +1,6 @@
 """Training: the loop on the device, and what the host does between its calls."""
 
-from ddsprl.training.acting import greedy
+from ddsprl.training.acting import playing
 from ddsprl.training.config import (
     CurriculumConfig,
     LogConfig,
@@ -25,7 +25,7 @@ __all__ = [
     "Training",
     "WarmConfig",
     "checked",
-    "greedy",
+    "playing",
     "load_agent",
     "make_agent",
 ]

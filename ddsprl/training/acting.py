@@ -66,10 +66,14 @@ def at_random(agent: Sac, key: jax.Array, allowed: Allowed) -> Choice:
     return Choice(AgentAction(module, agent.actions.shown(delta, allowed)[module]), zero, zero)
 
 
-def greedy(
+def playing(
     agent: Sac, state: SacState, params: EnvParams, *, finite_horizon: bool
 ) -> Callable[[jax.Array, Observation, EnvState], Action]:
-    """The policy without noise, as `ddsprl.env.evaluate` takes it.
+    """The policy as it was learnt, its draws included, as `ddsprl.env.evaluate` takes it.
+
+    An agent that always does the likeliest comes back for ever to what it is wrong about; of fifty sounds,
+    whose best one counts, draws make more (see docs/evaluation.md).
+
 
     Args:
         agent: the agent.
@@ -81,7 +85,7 @@ def greedy(
 
     def policy(key: jax.Array, obs: Observation, env_state: EnvState) -> Action:
         del env_state
-        chosen = agent.act(key, state, seen_of(obs, rest), allowed, greedy=True)
+        chosen = agent.act(key, state, seen_of(obs, rest), allowed)
         return {"module": chosen.module, "delta": chosen.delta}
 
     return policy

@@ -25,8 +25,10 @@ class LoopConfig:
         iterations: in all, rounded up to whole compiled calls.
         learn_after: transitions in the replay before learning begins; they come from random actions, or from
             the cloned actor if there is one.
-        critic_first: gradient steps at the beginning in which only the critics learn, so that a cloned actor
-            is not led by critics that know nothing yet.
+        critic_first: gradient steps at the beginning in which the critics do not lead the actor, so that a
+            cloned one is not led by critics that know nothing yet; a teacher may.
+        cut: probability that a step is a training episode's last, so that more targets are heard; the value
+            of what would have come counts.
         chunk: iterations of one compiled call.
         off_mode: early on, the probability of a module other than the policy's likeliest.
         off_mode_share: how long that is, as a share of the iterations.
@@ -38,6 +40,7 @@ class LoopConfig:
     iterations: int = 4_000
     learn_after: int = 2_000
     critic_first: int = 0
+    cut: float = 0.0
     chunk: int = 20
     off_mode: float = 0.25
     off_mode_share: float = 0.2
@@ -77,6 +80,7 @@ class CurriculumConfig:
         evaluate_every: iterations between evaluations.
         evaluate_episodes: held-out presets, an episode each.
         patience_evaluations: in a row that must stay under the threshold.
+        rehearsal: share of a stage's training targets that are of the stages before it, as many of each.
         threshold: median evaluation loss under which a stage is passed. None: the committed reference's.
     """
 
@@ -86,6 +90,7 @@ class CurriculumConfig:
     evaluate_every: int = 200
     evaluate_episodes: int = 32
     patience_evaluations: int = 2
+    rehearsal: float = 0.0
     threshold: float | None = None
 
     @property
@@ -152,10 +157,15 @@ _RANGES: dict[str, tuple[float, float]] = {
     "loop.iterations": (1, 10**9),
     "loop.learn_after": (1, 10**7),
     "loop.critic_first": (0, 10**9),
+    "loop.cut": (0.0, 0.9),
     "loop.chunk": (1, 10_000),
     "loop.off_mode": (0.0, 1.0),
     "loop.off_mode_share": (0.0, 1.0),
     "loop.demo_share": (0.0, 0.9),
+    "agent.kickstart": (0.0, 1e3),
+    "agent.kickstart_half": (0, 10**9),
+    "agent.imitation_batch": (0, 65_536),
+    "agent.decay_updates": (0, 10**9),
     "agent.batch": (1, 65_536),
     "agent.updates_per_step": (1, 1024),
     "agent.capacity": (1, 10**7),
@@ -170,6 +180,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "warm.clone_batch": (1, 65_536),
     "curriculum.first_stage": (1, len(STAGES)),
     "curriculum.last_stage": (1, len(STAGES)),
+    "curriculum.rehearsal": (0.0, 0.9),
     "curriculum.evaluate_every": (1, 10**9),
     "curriculum.evaluate_episodes": (1, 4096),
     "curriculum.patience_evaluations": (1, 1000),
@@ -216,6 +227,8 @@ def _check_together(config: RunConfig) -> None:
     if curriculum.enabled and curriculum.first_stage > curriculum.last_stage:
         first, last = curriculum.first_stage, curriculum.last_stage
         raise UserError(f"curriculum.first_stage is {first}, after curriculum.last_stage, {last}")
+    if loop.finite_horizon and loop.cut:
+        raise UserError(f"loop.cut is {loop.cut}; with loop.finite_horizon only 0")
     if loop.n_envs > config.agent.capacity:
         raise UserError(f"agent.capacity is {config.agent.capacity}, allowed are loop.n_envs or more")
     if loop.learn_after > config.agent.capacity:

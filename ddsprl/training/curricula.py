@@ -10,7 +10,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ddsprl.env import STAGES, CurriculumState, EnvParams, MatchEnv, advance, committed, stage_params
+from ddsprl.env import (
+    STAGES,
+    CurriculumState,
+    EnvParams,
+    MatchEnv,
+    Targets,
+    advance,
+    committed,
+    stage_params,
+)
 from ddsprl.training.config import RunConfig
 
 # Held-out presets for training's own evaluations; those of `ddsprl.evaluate` have seeds of their own.
@@ -21,10 +30,12 @@ class StageParams(NamedTuple):
     """The environment's parameters on one stage.
 
     Attributes:
-        train: with the training bucket.
+        own: with a bucket of this stage alone.
+        train: with the training bucket, of which a part may be of the stages before.
         held_out: with as many other presets as an evaluation has episodes.
     """
 
+    own: EnvParams
     train: EnvParams
     held_out: EnvParams
 
@@ -44,17 +55,29 @@ class Curricula:
         self.states = [begin] * config.seeds if states is None else list(states)
         self._config, self._env = config, env
         self._made: dict[int, StageParams] = {}
+        self._buckets: dict[int, EnvParams] = {}
 
     def of_stage(self, stage: int) -> StageParams:
         """Parameters of a stage."""
         if stage not in self._made:
             settings = self._config.env
             count = self._config.curriculum.evaluate_episodes
-            train, _ = stage_params(self._env, stage, count=settings.bucket, seed=settings.seed)
             seed = settings.seed + HELD_OUT_SEED
             held_out, _ = stage_params(self._env, stage, split="held_out", count=count, seed=seed)
-            self._made[stage] = StageParams(train, held_out)
+            own = self._own(stage)
+            before = range(self._config.curriculum.first_stage, stage)
+            share = self._config.curriculum.rehearsal
+            train = mixed(own, [self._own(number) for number in before] if share else [], share)
+            self._made[stage] = StageParams(own, train, held_out)
         return self._made[stage]
+
+    def _own(self, stage: int) -> EnvParams:
+        if stage not in self._buckets:
+            settings = self._config.env
+            self._buckets[stage], _ = stage_params(
+                self._env, stage, count=settings.bucket, seed=settings.seed
+            )
+        return self._buckets[stage]
 
     def stacked(self) -> EnvParams:
         """Training parameters of all seeds, leaves `[S, ...]`."""
@@ -78,3 +101,27 @@ class Curricula:
             after = CurriculumState(before.stage, before.passes + 1)
         self.states[seed] = after
         return after.stage > before.stage
+
+
+def mixed(own: EnvParams, before: Sequence[EnvParams], share: float) -> EnvParams:
+    """A stage's parameters with a part of its targets replaced by those of other stages.
+
+    Every target keeps the mask and the margin of its stage; nothing else differs between stages.
+
+    Args:
+        own: of the stage, with a bucket.
+        before: of the others, with buckets as large.
+        share: of the targets that are theirs, as many of each.
+    """
+    size = jnp.shape(own.targets.notes.midi)[0]
+    each = round(share * size / len(before)) if before else 0
+    counts = [size - each * len(before), *(each for _ in before)]
+    parts = [_some(params, count) for params, count in zip([own, *before], counts, strict=True)]
+    return own._replace(targets=jax.tree.map(lambda *x: jnp.concatenate(x), *parts))
+
+
+def _some(params: EnvParams, count: int) -> Targets:
+    """The first targets, with mask and margin."""
+    targets = jax.tree.map(lambda x: x[:count], params.targets)
+    free = jnp.broadcast_to(jnp.asarray(params.free), (count, jnp.shape(params.free)[0]))
+    return targets._replace(free=free, margin=jnp.full(count, params.epsilon, jnp.float32))

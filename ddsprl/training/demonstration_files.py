@@ -21,6 +21,7 @@ import numpy as np
 
 from ddsprl.agents.observing import REST
 from ddsprl.agents.replay import Rows
+from ddsprl.agents.types import Labels
 from ddsprl.env import EnvParams, MatchEnv
 from ddsprl.env.actions import N_MODULES
 from ddsprl.fitting.guess_header import table_digest
@@ -28,12 +29,12 @@ from ddsprl.io import UserError
 from ddsprl.io.atomic import replacing
 from ddsprl.io.json_files import first_difference
 from ddsprl.training.demonstrations import About, Demonstrations, setup_for
-from ddsprl.training.playing import Labels
 
 FORMAT = "ddsprl-demonstrations"
 # Counted up when rows, labels or the observation change: older files then mean nothing.
 VERSION = 1
 ABOUT, MOST_ABOUT_BYTES = "about", 1 << 20
+# What NumPy and zipfile raise for archives that are cut, altered, or claim what is not there.
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 # Kind and shape of every array; letters stand for numbers that must agree.
@@ -71,7 +72,8 @@ def save_demonstrations(path: str | os.PathLike[str], demos: Demonstrations) -> 
     header = {"format": FORMAT, "version": VERSION} | dataclasses.asdict(demos.about)
     text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)
     labels = {f"label_{name}": x for name, x in demos.labels._asdict().items()}
-    arrays = demos.rows._asdict() | labels | {"episode": demos.episode}
+    rows = {name: x for name, x in demos.rows._asdict().items() if name in _KINDS}
+    arrays = rows | labels | {"episode": demos.episode}
     plain = {name: np.asarray(x, _KINDS[name][0]) for name, x in arrays.items()}
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, allow_pickle=False, **{ABOUT: text}, **plain)
@@ -107,9 +109,9 @@ def load_demonstrations(
     _check_fit(about, env, params, rest, path)
     _check_sizes(arrays, env, rest, path)
     _check_contents(arrays, about, path)
-    rows: dict[str, Any] = {name: arrays[name] for name in Rows._fields}
     labels: dict[str, Any] = {name: arrays[f"label_{name}"] for name in Labels._fields}
-    return Demonstrations(Rows(**rows), Labels(**labels), arrays["episode"], about)
+    rows: dict[str, Any] = {name: arrays[name] for name in Rows._fields if name in _KINDS}
+    return Demonstrations(Rows(**rows, labels=Labels(**labels)), arrays["episode"], about)
 
 
 def _read_about(stored: zipfile.ZipFile, path: Path) -> About:

@@ -26,13 +26,14 @@ import numpy as np
 from ddsprl.agents import Replay, Sac, Transition
 from ddsprl.agents.observing import REST
 from ddsprl.agents.replay import Rows, empty_replay, unpack
+from ddsprl.agents.types import Labels
 from ddsprl.env import EnvParams, MatchEnv
 from ddsprl.env.curriculum import STAGES
 from ddsprl.env.references import setup_of
 from ddsprl.fitting.guess_header import table_digest
 from ddsprl.io import UserError, versions
 from ddsprl.training.planning import PRESET, Disturbance, expected_steps, known, seek
-from ddsprl.training.playing import Episodes, Labels, play_out
+from ddsprl.training.playing import Episodes, play_out
 
 # Episodes searched for and played side by side: on a CPU more would leave its caches.
 CPU_GROUP, ACCELERATOR_GROUP = 8, 128
@@ -110,14 +111,13 @@ class Demonstrations:
     """Recorded episodes, one after the other.
 
     Attributes:
-        rows: transitions as the replay stores them, of the actions carried out, leaves `[n, ...]`.
-        labels: the demonstrator's own choices.
+        rows: transitions as the replay stores them, of the actions carried out, labelled with the
+            demonstrator's own choices, leaves `[n, ...]`.
         episode: the episode of each row, int32 `[n]`, from 0 and rising.
         about: where they come from.
     """
 
     rows: Rows
-    labels: Labels
     episode: np.ndarray
     about: About
 
@@ -125,6 +125,12 @@ class Demonstrations:
     def count(self) -> int:
         """Transitions, n."""
         return self.episode.shape[0]
+
+    @property
+    def labels(self) -> Labels:
+        """The demonstrator's choices, leaves `[n, ...]`."""
+        assert self.rows.labels is not None  # given by `record` and by the file
+        return self.rows.labels
 
     @property
     def transitions(self) -> Transition:
@@ -274,13 +280,13 @@ def _in_order(parts: list[Episodes], order: np.ndarray) -> Episodes:
     first_row = np.cumsum(ordered["lengths"]) - ordered["lengths"]
     # Of every recorded row its place in the result; what is dropped has none.
     place = np.repeat(first_row[order], each["lengths"]) + _counted(each["lengths"])
-    leaves = [jax.tree.flatten((part.rows, part.labels)) for part in parts]
+    leaves = [jax.tree.flatten(part.rows) for part in parts]
     tree, columns = leaves[0][1], [list(x) for x in zip(*(leaf for leaf, _ in leaves), strict=True)]
     steps = sum(part.steps * len(part.lengths) for part in parts)
     parts.clear()
     del leaves
-    rows, labels = jax.tree.unflatten(tree, [_placed(columns, i, place) for i in range(len(columns))])
-    return Episodes(rows, labels, **ordered, steps=steps)
+    rows = jax.tree.unflatten(tree, [_placed(columns, i, place) for i in range(len(columns))])
+    return Episodes(rows, **ordered, steps=steps)
 
 
 def _counted(lengths: np.ndarray) -> np.ndarray:
@@ -335,7 +341,7 @@ def _described(
         versions=versions(),
     )
     numbers = np.repeat(np.arange(episodes, dtype=np.int32), found.lengths)
-    return Demonstrations(found.rows, found.labels, numbers, about)
+    return Demonstrations(found.rows, numbers, about)
 
 
 def _stage_of(env: MatchEnv, params: EnvParams) -> int:

@@ -11,10 +11,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
-
-import yaml
 
 from ddsprl.io import UserError, did_you_mean
 
@@ -44,25 +41,6 @@ def nested(settings: Any) -> dict[str, Any]:
         return [plain(item) for item in value] if isinstance(value, tuple | list) else value
 
     return plain(dataclasses.asdict(settings))
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; an empty file is an empty one.
-
-    Raises:
-        UserError: it cannot be read, or holds something else.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: must hold fields and their values, such as seed: 1")
-    return content
 
 
 def override(settings: Settings, given: Mapping[str, Any], *, where: str) -> Settings:

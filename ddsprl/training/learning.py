@@ -49,26 +49,31 @@ def learn(
         demos: demonstrations or None.
         allowed: what actions may be at present.
         demo_share: of a batch.
-        critic_first: gradient steps of a run after which the actor and the temperatures begin to learn.
+        critic_first: gradient steps of a run after which the critics lead the actor, and the temperatures
+            begin to learn. Before them the actor has a teacher to learn from, if any.
     """
 
     def one(state, key):
-        pick, draw = jax.random.split(key)
+        pick, draw, read = jax.random.split(key, 3)
         batch = mixed_batch(pick, replay, demos, size=agent.config.batch, share=demo_share)
-        after, metrics = agent.update(draw, state, batch, allowed)
+        lessons, size = None, agent.config.imitation_batch
+        if agent.taught and size:
+            lessons = mixed_batch(read, replay, demos, size=size, share=demo_share)
+        lead = (state.updates >= critic_first).astype(jnp.float32)
+        after, metrics = agent.update(draw, state, batch, allowed, lessons=lessons, lead=lead)
         if critic_first:
-            after = _critic_only(state, after, state.updates < critic_first)
+            after = _untouched(state, after, state.updates < critic_first)
         return after, metrics
 
     state, metrics = jax.lax.scan(one, state, jax.random.split(key, agent.config.updates_per_step))
     return state, jax.tree.map(lambda x: x[-1], metrics)
 
 
-def _critic_only(before: SacState, after: SacState, only: jax.Array) -> SacState:
-    """The new state, where `only` with the actor and the temperatures as they were."""
-    held = ("actor", "actor_optimizer", "temperatures", "temperature_optimizer")
+def _untouched(before: SacState, after: SacState, still: jax.Array) -> SacState:
+    """The new state, where `still` with the temperatures as they were."""
 
     def choose(old, new):
-        return jax.tree.map(lambda a, b: jnp.where(only, a, b), old, new)
+        return jax.tree.map(lambda a, b: jnp.where(still, a, b), old, new)
 
+    held = ("temperatures", "temperature_optimizer")
     return after._replace(**{name: choose(getattr(before, name), getattr(after, name)) for name in held})

@@ -15,7 +15,7 @@ from typing import cast
 import jax
 import jax.numpy as jnp
 
-from ddsprl.agents import Replay, Sac, action_spec, add, parts, seen_of, seen_spec, transition_of
+from ddsprl.agents import Labels, Replay, Sac, action_spec, add, parts, seen_of, seen_spec, transition_of
 from ddsprl.env import (
     AutoReset,
     EnvParams,
@@ -26,9 +26,10 @@ from ddsprl.env import (
     default_chunk,
     evaluate,
 )
-from ddsprl.training.acting import Choice, at_random, explore, greedy
+from ddsprl.training.acting import Choice, at_random, explore, playing
 from ddsprl.training.config import RunConfig
 from ddsprl.training.learning import Metrics, learn
+from ddsprl.training.planning import edit_towards
 from ddsprl.training.records import Loop, Tally, new_tally
 from ddsprl.training.snapshots import no_extremes, update_extremes
 
@@ -56,7 +57,8 @@ class Training:
     @property
     def many(self) -> AutoReset:
         """The environment, `n_envs` times."""
-        return AutoReset(self.env, self.config.loop.n_envs, default_chunk())
+        settings = self.config.loop
+        return AutoReset(self.env, settings.n_envs, default_chunk(), settings.cut)
 
     @property
     def rest(self) -> tuple[str, ...]:
@@ -83,7 +85,7 @@ class Training:
         obs, envs = self.many.reset(env_key, params)
         return Loop(
             agent=self.agent.init(agent_key),
-            replay=self.agent.new_replay(),
+            replay=self.agent.new_replay(masked=True),
             demos=None,
             envs=envs,
             obs=obs,
@@ -112,10 +114,12 @@ class Training:
     def iterate(self, loop: Loop, params: EnvParams) -> tuple[Loop, Metrics]:
         """One iteration of one seed."""
         key, act_key, step_key, learn_key = jax.random.split(loop.key, 4)
-        choice = self.choose(act_key, loop, params)
+        choice = self.choose(act_key, loop)
         action = choice.action
         found = self.many.step(step_key, loop.envs, action._asdict(), params)
         step = transition_of(loop.obs, action.module, action.delta, found, self.rest)
+        labels = self.taught(loop.envs, params) if self.agent.taught else None
+        step = step._replace(labels=labels, free=loop.envs.env.episode.free)
         replay = add(loop.replay, step)
         agent, metrics = self._learn(learn_key, loop, replay, params)
         done, info = found.terminated | found.truncated, found.info
@@ -131,20 +135,31 @@ class Training:
         )
         return after, metrics
 
-    def choose(self, key: jax.Array, loop: Loop, params: EnvParams) -> Choice:
+    def choose(self, key: jax.Array, loop: Loop) -> Choice:
         """Actions of all episodes, leaves `[n, ...]`; at random before there is anything to learn from."""
         settings = self.config.loop
-        allowed = self.agent.actions.allowed(params.free)
+        allowed = jax.vmap(self.agent.actions.allowed)(loop.envs.env.episode.free)
         keys = jax.random.split(key, settings.n_envs)
         early = loop.steps < round(settings.off_mode_share * settings.iterations)
         off_mode = jnp.where(early, settings.off_mode, -1.0)
         seen = seen_of(loop.obs, self.rest)
-        chosen = jax.vmap(lambda k, s: explore(self.agent, k, loop.agent, s, allowed, off_mode))(keys, seen)
+        state = loop.agent
+        chosen = jax.vmap(lambda k, s, a: explore(self.agent, k, state, s, a, off_mode))(keys, seen, allowed)
         if self.cloned:
             return chosen
-        random = jax.vmap(lambda k: at_random(self.agent, k, allowed))(keys)
+        random = jax.vmap(lambda k, a: at_random(self.agent, k, a))(keys, allowed)
         enough = loop.replay.filled >= settings.learn_after
         return jax.tree.map(lambda a, b: jnp.where(enough, a, b), chosen, random)
+
+    def taught(self, envs: ManyState, params: EnvParams) -> Labels:
+        """What one would choose who knows the targets' presets, leaves `[n, ...]`; needs no render."""
+
+        def one(state):
+            goal = self.env.instrument.snap(state.episode.u)
+            edit = edit_towards(goal, state, params, self.env, self.agent.actions)
+            return Labels(edit.module, edit.delta)
+
+        return jax.vmap(one)(envs.env)
 
     def _learn(self, key: jax.Array, loop: Loop, replay: Replay, params: EnvParams):
         """Gradient steps, once there are transitions enough."""
@@ -188,8 +203,8 @@ class Training:
 
     @functools.partial(jax.jit, static_argnums=0)
     def evaluate(self, state, key: jax.Array, params: EnvParams) -> Results:
-        """Episodes of one seed's policy without noise, on a held-out bucket, `[episodes]`."""
-        policy = greedy(self.agent, state, params, finite_horizon=self.config.loop.finite_horizon)
+        """Episodes of one seed's policy on a held-out bucket, `[episodes]`."""
+        policy = playing(self.agent, state, params, finite_horizon=self.config.loop.finite_horizon)
         count = self.config.curriculum.evaluate_episodes
         return evaluate(self.env, policy, key, params, count=count)
 
@@ -197,8 +212,8 @@ class Training:
 def over_seeds(function, *arguments):
     """`vmap` over the leading axis of all arguments; an axis of one is taken off instead.
 
-    Under `lax.map` rings would be copied, 25 ms an iteration for three of 20,000 transitions; under `vmap`
-    they are written in place (jax 0.10 on a CPU).
+    Not `lax.map`, under which XLA copies the seeds' rings at every iteration where `vmap` writes them in
+    place. The price is that under `vmap` both branches of a `cond` are computed.
     """
     if jax.tree.leaves(arguments)[0].shape[0] > 1:
         return jax.vmap(function)(*arguments)

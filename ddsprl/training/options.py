@@ -18,8 +18,9 @@ import tyro
 from ddsprl.io import UserError, did_you_mean
 from ddsprl.io.cli import one_line
 from ddsprl.io.run_directory import open_run
+from ddsprl.io.yaml_files import read_yaml
 from ddsprl.training.config import RunConfig, checked
-from ddsprl.training.fields import names, override, read_yaml
+from ddsprl.training.fields import names, override
 
 PROGRAM = "python -m ddsprl.train"
 DESCRIPTION = (
@@ -30,6 +31,7 @@ DESCRIPTION = (
 DEFAULT_CONFIG = Path("configs/default.yaml")
 # Key of a file that another one is laid over, by its name without ending.
 EXTENDS = "extends"
+EXPECTED = "fields and their values, such as seed: 1"
 # What may change when a run goes on: how long it lasts, and what it writes down.
 CHANGEABLE = ("loop.iterations", "log.")
 
@@ -98,7 +100,7 @@ def load_config(path: Path) -> RunConfig:
         UserError: there is no such file, or something in it cannot be.
     """
     found = find_config(path)
-    given = read_yaml(found)
+    given = read_yaml(found, expected=EXPECTED)
     base = given.pop(EXTENDS, None)
     if base is None:
         return override(RunConfig(), given, where=str(found))
@@ -108,7 +110,7 @@ def load_config(path: Path) -> RunConfig:
         raise UserError(
             f"{found}: {EXTENDS} is {base!r}, no other file beside it{did_you_mean(str(base), known)}"
         )
-    under = read_yaml(beside)
+    under = read_yaml(beside, expected=EXPECTED)
     if EXTENDS in under:
         raise UserError(f"{found}: {EXTENDS} is {base!r}, which extends another file itself")
     return override(override(RunConfig(), under, where=str(beside)), given, where=str(found))

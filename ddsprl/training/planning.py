@@ -85,7 +85,7 @@ class EpisodeProblem:
 
     def space(self, target: Task) -> Space:
         """The knobs of an episode."""
-        return space_of(self.env.instrument.table, target.params.free, target.locked)
+        return space_of(self.env.instrument.table, target.episode.free, target.locked)
 
     def snap(self, u: jax.Array) -> jax.Array:
         """Positions `[..., d]` with discrete knobs at their nearest choice."""
@@ -219,8 +219,9 @@ def edit_towards(
     """
     discrete = jnp.asarray(np.array([spec.choices > 0 for spec in env.instrument.table]))
     heard = jnp.abs(env.instrument.snap(state.u) - goal) < 1e-4
-    gap = jnp.where((params.free > 0) & ~(discrete & heard), goal - state.u, 0.0)
-    allowed = actions.allowed(params.free)
+    free = state.episode.free
+    gap = jnp.where((free > 0) & ~(discrete & heard), goal - state.u, 0.0)
+    allowed = actions.allowed(free)
     # Barred modules have no gap, and must not win a tie of zeros.
     far = jnp.where(allowed.modules > 0, actions.per_module(jnp.square(gap), allowed), -1.0)
     delta = jnp.clip(gap / params.delta_max, -1.0, 1.0)

@@ -20,6 +20,7 @@ import numpy as np
 from ddsprl.agents import action_spec, transition_of
 from ddsprl.agents.observing import REST
 from ddsprl.agents.replay import Rows, pack
+from ddsprl.agents.types import Labels
 from ddsprl.env import EnvParams, EnvState, MatchEnv
 from ddsprl.env.types import Episode, Observation
 from ddsprl.training.planning import Disturbance, carried_out, edit_towards
@@ -30,31 +31,17 @@ ARRIVED, LINGER = 0.25, 4
 SEGMENT = 5
 
 
-class Labels(NamedTuple):
-    """What the demonstrator had chosen; leaves `[n, ...]`.
-
-    Attributes:
-        module: int32.
-        delta: float32 `[d]` in [-1, 1], of all unlocked knobs: what it would do in any module.
-    """
-
-    module: jax.Array
-    delta: jax.Array
-
-
 class Played(NamedTuple):
     """Steps as played; leaves `[T, ...]`, behind a leading axis for many episodes.
 
     Attributes:
-        rows: transitions.
-        labels: choices.
+        rows: transitions, labelled with the demonstrator's choices.
         kept: bool, whether the row belongs to the episode.
         solved: bool, whether the sound was close enough after the step.
         loss: after each step.
     """
 
     rows: Rows
-    labels: Labels
     kept: jax.Array
     solved: jax.Array
     loss: jax.Array
@@ -118,12 +105,9 @@ def play(
         module, delta = carried_out(now, edit, params, spec, disturbance)
         found = env.step(now, state, {"module": module, "delta": delta}, params)
         transition = transition_of(under.obs, module, delta, found, rest)
-        if "time" in rest:
-            transition = transition._replace(terminated=found.terminated | found.truncated)
+        labelled = transition._replace(labels=Labels(edit.module, edit.delta))
         kept = ~under.ended & (left >= 0)
-        row = Played(
-            pack(transition), Labels(edit.module, edit.delta), kept, found.terminated, found.state.loss
-        )
+        row = Played(pack(labelled), kept, found.terminated, found.state.loss)
         ended = under.ended | (left <= 0) | found.terminated | found.truncated
         return Under(found.obs, found.state._replace(episode=None), ended, left), row
 
@@ -135,7 +119,6 @@ class Episodes(NamedTuple):
 
     Attributes:
         rows: transitions of one episode after the other, leaves `[n, ...]`.
-        labels: choices, likewise.
         lengths: rows of each episode, `[G]`.
         start_loss: `[G]`.
         goal_loss: `[G]`.
@@ -146,7 +129,6 @@ class Episodes(NamedTuple):
     """
 
     rows: Rows
-    labels: Labels
     lengths: np.ndarray
     start_loss: np.ndarray
     goal_loss: np.ndarray
@@ -191,7 +173,7 @@ def play_out(
     kept, start_loss = np.asarray(played.kept), np.asarray(state.loss)
     lengths, loss = kept.sum(axis=1), np.asarray(played.loss)
     return Episodes(
-        *jax.tree.map(lambda x: x[kept], (played.rows, played.labels)),
+        jax.tree.map(lambda x: x[kept], played.rows),
         lengths=lengths,
         start_loss=start_loss,
         goal_loss=np.asarray(goal_loss),

@@ -12,7 +12,7 @@ from ddsprl.env import EnvParams, MatchEnv, make_matcher
 from ddsprl.io import UserError
 from ddsprl.io.checkpoints import Checkpoints
 from ddsprl.io.run_directory import open_run
-from ddsprl.training.acting import greedy
+from ddsprl.training.acting import playing
 from ddsprl.training.config import RunConfig
 from ddsprl.training.loop import make_agent
 from ddsprl.training.options import config_of
@@ -45,8 +45,8 @@ class LoadedAgent:
     damaged: tuple[str, ...] = ()
 
     def policy(self, params: EnvParams) -> Callable[..., Any]:
-        """What the agent does without noise, as `ddsprl.env.evaluate` takes it."""
-        return greedy(self.agent, self.state, params, finite_horizon=self.config.loop.finite_horizon)
+        """What the agent does, as `ddsprl.env.evaluate` takes it."""
+        return playing(self.agent, self.state, params, finite_horizon=self.config.loop.finite_horizon)
 
 
 def load_agent(run: Path, seed: int = 0, *, cloned: bool = False) -> LoadedAgent:

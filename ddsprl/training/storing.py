@@ -25,10 +25,17 @@ def loop_of(items: dict[str, Any]) -> Loop:
 
 
 def demos_capacity(config: RunConfig) -> int:
-    """Transitions of the demonstrations of all stages at most; 0 without."""
-    settings = config.curriculum
-    stages = settings.last_stage - settings.begin + 1
-    return stages * config.warm.demonstrations * config.env.steps
+    """Transitions of the demonstrations of all stages at most, no more than of experience; 0 without."""
+    return demos_of_stage(config) * _stages(config)
+
+
+def demos_of_stage(config: RunConfig) -> int:
+    """Transitions of one stage's demonstrations that are kept at most: all stages have equal room."""
+    return min(config.warm.demonstrations * config.env.steps, config.agent.capacity // _stages(config))
+
+
+def _stages(config: RunConfig) -> int:
+    return config.curriculum.last_stage - config.curriculum.begin + 1
 
 
 def with_room_for_demos(training: Training, loop: Loop) -> Loop:
@@ -36,7 +43,8 @@ def with_room_for_demos(training: Training, loop: Loop) -> Loop:
     config, capacity = training.config, demos_capacity(training.config)
     if capacity == 0:
         return loop
-    room = empty_replay(capacity, training.agent.seen, training.agent.actions)
+    agent = training.agent
+    room = empty_replay(capacity, agent.seen, agent.actions, labelled=agent.taught, masked=True)
     return loop._replace(demos=jax.tree.map(lambda x: jnp.stack([x] * config.seeds), room))
 
 

@@ -29,7 +29,7 @@ from ddsprl.training.records import Loop, RunNotes, new_tally
 from ddsprl.training.reports import finite, means, summary
 from ddsprl.training.restore import CLONED
 from ddsprl.training.snapshots import Snapshots, no_extremes
-from ddsprl.training.storing import items_of, loop_like, loop_of, with_room_for_demos
+from ddsprl.training.storing import demos_of_stage, items_of, loop_like, loop_of, with_room_for_demos
 
 # Streams of a seed's keys.
 _INIT, _EVALUATE, _PROMOTE = 0, 1, 2
@@ -49,6 +49,8 @@ def prepared(config: RunConfig) -> Training:
         raise UserError(f"env.{error}") from None
     if config.env.action != "delta" and config.warm.demonstrations:
         raise UserError(f"warm.demonstrations are deltas, env.action is {config.env.action}; allowed is 0")
+    if config.env.action != "delta" and config.agent.kickstart:
+        raise UserError(f"agent.kickstart teaches deltas, env.action is {config.env.action}; allowed is 0")
     return Training(config, env, make_agent(config, env))
 
 
@@ -123,9 +125,10 @@ class Trainer:
         """Record or read a stage's demonstrations, for the seeds that have reached it."""
         begun = time.monotonic()
         self.display.say(f"demonstrations of stage {stage}")
-        params = self.curricula.of_stage(stage).train
+        params = self.curricula.of_stage(stage).own
         demos = warm_start.demonstrations(self.training, self.run.path, stage, params)
-        self.loop = warm_start.with_demos(self.loop, demos, chosen)
+        most = demos_of_stage(self.training.config)
+        self.loop = warm_start.with_demos(self.loop, demos, chosen, most=most)
         about = demos.about
         record = {
             "kind": "demonstrations",
@@ -143,7 +146,7 @@ class Trainer:
         return demos
 
     def _clone(self, demos: Demonstrations) -> None:
-        params = self.curricula.of_stage(self.training.config.curriculum.begin).train
+        params = self.curricula.of_stage(self.training.config.curriculum.begin).own
         self.loop, figures = warm_start.with_clones(self.training, self.loop, demos, params)
         for seed, metrics in enumerate(figures):
             self.log.write({"kind": "cloning", "iteration": 0, "seed": seed, **metrics})

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from ddsprl.agents import add
+from ddsprl.agents.replay import add_rows
 from ddsprl.env import EnvParams
 from ddsprl.training.cloning import clone
 from ddsprl.training.demonstration_files import load_demonstrations, save_demonstrations
@@ -74,9 +75,18 @@ def with_clones(
     return loop._replace(agent=jax.tree.map(lambda *x: jnp.stack(x), *agents)), figures
 
 
-def with_demos(loop: Loop, demos: Demonstrations, chosen: list[bool]) -> Loop:
-    """The loop with demonstrations added to those that the chosen seeds have."""
-    added = _add_to_all(loop.demos, demos.transitions)
+def with_demos(loop: Loop, demos: Demonstrations, chosen: list[bool], *, most: int) -> Loop:
+    """The loop with demonstrations added to those that the chosen seeds have.
+
+    Args:
+        loop: of all seeds, with room for them.
+        demos: of one stage.
+        chosen: seeds.
+        most: transitions to add; the rest, the last episodes, is left out.
+    """
+    rows = jax.tree.map(lambda x: x[:most], demos.rows)
+    free = np.broadcast_to(np.array(demos.about.free) > 0, (len(rows.reward), len(demos.about.free)))
+    added = _add_to_all(loop.demos, rows._replace(free=free))
     mask = jnp.asarray(chosen)
 
     def choose(new, old):
@@ -85,4 +95,4 @@ def with_demos(loop: Loop, demos: Demonstrations, chosen: list[bool]) -> Loop:
     return loop._replace(demos=jax.tree.map(choose, added, loop.demos))
 
 
-_add_to_all = jax.jit(jax.vmap(add, (0, None)))
+_add_to_all = jax.jit(jax.vmap(add_rows, (0, None)))

@@ -12,13 +12,15 @@ from ddsprl.agents.replay import (
     PICTURE_LOW,
     Replay,
     add,
+    add_rows,
     dequantize,
     empty_replay,
+    pack,
     quantize,
     sample,
     stored_bytes,
 )
-from ddsprl.agents.types import ActionSpec, Seen, SeenSpec, Transition
+from ddsprl.agents.types import ActionSpec, Labels, Seen, SeenSpec, Transition
 
 ACTIONS, SEEN = ActionSpec(2, (0, 1, 1)), SeenSpec(2, (3, 4))
 GIB = 2**30
@@ -98,3 +100,15 @@ def test_levels_keep_the_range_and_clip_beyond_it():
     found = dequantize(quantize(ends))
     assert found is not None
     np.testing.assert_allclose(found, [PICTURE_LOW, PICTURE_HIGH] * 2, atol=1e-6)
+
+
+def test_labels_are_kept_where_there_is_room_for_them():
+    steps = numbered([1, 2, 3])
+    labelled = steps._replace(labels=Labels(jnp.arange(3), jnp.full((3, 3), 0.25)))
+    kept = add(empty_replay(4, SEEN, ACTIONS, labelled=True), labelled)
+    found = sample(jax.random.key(0), kept, 16)
+    assert found.labels is not None
+    np.testing.assert_array_equal(found.labels.module, found.reward / 2.0 - 1.0)
+    assert found.labels.delta.shape == (16, 3)
+    plain = add_rows(empty_replay(4, SEEN, ACTIONS), pack(labelled))
+    chex.assert_trees_all_equal(plain, add(empty_replay(4, SEEN, ACTIONS), steps))

@@ -266,3 +266,26 @@ def test_synth_gradients_are_finite(synth):
     modules = [spec.module for spec in synth.env.instrument.table]
     assert np.any(slope != 0.0)
     assert all(g == 0.0 for g, m in zip(slope, modules, strict=True) if m != "OSC")
+
+
+def test_a_target_may_bring_its_own_mask_and_margin(made):
+    """As if it were alone in parameters of that mask and that margin."""
+    count, d = made.cold.targets.u.shape
+    free = jnp.ones((count, d)).at[1, 0].set(0.0)
+    margin = jnp.full(count, made.cold.epsilon).at[1].set(0.125)
+    own = made.cold._replace(targets=made.cold.targets._replace(free=free, margin=margin))
+    alone = made.cold._replace(free=free[1], epsilon=jnp.float32(0.125))
+    action = {"module": jnp.asarray(0), "delta": jnp.full(d, 0.5)}
+    for params in (own, alone):
+        obs, state = made.reset_at(KEY, params, jnp.asarray(1))
+        found = made.step(KEY, state, action, params)
+        if params is own:
+            expected = obs, state, found
+        assert found.info["applied"][0] == 0.0
+    chex.assert_trees_all_equal(jax.tree.map(plain, expected), jax.tree.map(plain, (obs, state, found)))
+    _, other = made.reset_at(KEY, own, jnp.asarray(0))
+    assert other.episode.epsilon == made.cold.epsilon and np.all(other.episode.free == 1.0)
+
+
+def plain(x):
+    return jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x

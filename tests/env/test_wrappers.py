@@ -128,3 +128,23 @@ def test_gradients_flow_within_episodes_and_stop_between_them(made, many):
     assert np.all(np.isfinite(slope))
     np.testing.assert_array_equal(slope[0], 0.0)  # its first step ended the episode
     assert np.all(np.any(slope[1:] != 0.0, axis=1))
+
+
+def test_episodes_may_be_cut_short_as_if_by_the_time_limit(made):
+    """With a probability of a half about half of those that go on, and never one that is solved."""
+    half = AutoReset(made.env, N, cut=0.5)
+    never = made.cold._replace(epsilon=jnp.float32(0.0))
+    begin, step = jax.jit(half.reset), jax.jit(half.step)
+    _, state = begin(KEY, never)
+    found, ended = None, 0
+    for i in range(40):
+        found = step(jax.random.key(i), state, still(made), never)
+        assert not np.any(found.terminated)
+        ended += int(np.sum(found.truncated))
+        np.testing.assert_array_equal(found.state.env.t == 0, found.truncated)
+        np.testing.assert_array_equal(found.info["episode_length"], state.lengths + 1)
+        state = found.state
+    assert abs(ended - 20 * N) < 4 * np.sqrt(10 * N)
+    ends = made.cold._replace(epsilon=jnp.float32(100.0))
+    found = step(KEY, begin(KEY, ends)[1], still(made), ends)
+    assert np.all(found.terminated) and not np.any(found.truncated)

@@ -12,13 +12,13 @@ import scipy.stats
 
 from ddsprl.agents import seen_of
 from ddsprl.agents.distributions import TanhNormal, masked_log_softmax
+from ddsprl.agents.imitation import BLUR, MOST_RAW, score
 from ddsprl.agents.networks import Policy
-from ddsprl.agents.types import ActionSpec
+from ddsprl.agents.types import ActionSpec, Labels
 from ddsprl.env import evaluate
 from ddsprl.io import UserError
-from ddsprl.training.cloning import BLUR, MOST_RAW, clone, mean_score, score, split
+from ddsprl.training.cloning import clone, mean_score, split
 from ddsprl.training.demonstrations import Demonstrations
-from ddsprl.training.playing import Labels
 from tests.training.warm import EPISODES, agent, easy, made, recorded
 
 # The second module's last knob is locked; the third module is barred.
@@ -132,7 +132,7 @@ def test_whole_episodes_are_held_out():
     np.testing.assert_array_equal(test.labels.module, demos.labels.module[held])
     about = dataclasses.replace(demos.about, episodes=1)
     with pytest.raises(UserError, match="1 episode"):
-        split(Demonstrations(demos.rows, demos.labels, demos.episode * 0, about), 0.25)
+        split(Demonstrations(demos.rows, demos.episode * 0, about), 0.25)
 
 
 def test_cloning_lowers_the_held_out_loss(cloned):

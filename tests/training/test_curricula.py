@@ -8,7 +8,7 @@ import pytest
 
 from ddsprl.env import CurriculumState
 from ddsprl.training.config import CurriculumConfig
-from ddsprl.training.curricula import Curricula
+from ddsprl.training.curricula import Curricula, mixed
 from tests.training.tiny import toy_training
 
 
@@ -56,3 +56,28 @@ def test_thresholds_are_the_committed_ones_unless_given():
     with pytest.raises(ValueError, match="epsilon"):
         curricula(threshold=None).thresholds()
     assert curricula().thresholds() == (1.0,) * 5
+
+
+def test_earlier_stages_are_rehearsed_with_their_own_masks():
+    found = curricula(rehearsal=0.5)
+    third, own = found.of_stage(3), [found.of_stage(number).own for number in (1, 2, 3)]
+    size = third.own.targets.notes.midi.shape[0]
+    each = round(0.5 * size / 2)
+    parts = [(own[2], size - 2 * each), (own[0], each), (own[1], each)]
+    known = [np.asarray(params.targets.u)[:count] for params, count in parts]
+    masks = [np.tile(params.free, (count, 1)) for params, count in parts]
+    np.testing.assert_array_equal(third.train.targets.u, np.concatenate(known))
+    np.testing.assert_array_equal(third.train.targets.free, np.concatenate(masks))
+    assert np.sum(masks[0][0]) > np.sum(masks[1][0])
+    # The first stage has nothing before it, and the same shapes, so that a promotion compiles nothing anew.
+    first = found.of_stage(1).train
+    np.testing.assert_array_equal(first.targets.u, own[0].targets.u)
+    assert jax.tree.map(np.shape, first) == jax.tree.map(np.shape, third.train)
+    assert jax.tree.structure(first) == jax.tree.structure(third.train)
+    assert third.own.targets.free is None and third.held_out.targets.free is None
+
+
+def test_margins_of_rehearsed_targets_are_those_of_their_stage():
+    own = [curricula().of_stage(n).own._replace(epsilon=np.float32(n)) for n in (1, 2)]
+    margin = np.asarray(mixed(own[1], own[:1], 0.25).targets.margin)
+    assert sorted(margin) == [1.0] * round(margin.size / 4) + [2.0] * (margin.size - round(margin.size / 4))

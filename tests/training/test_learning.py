@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.agents import NetworkConfig, Sac, SacConfig, Seen, SeenSpec, Transition, add, empty_replay
-from ddsprl.agents.types import ActionSpec
+from ddsprl.agents.types import ActionSpec, Labels
 from ddsprl.training.learning import learn, mixed_batch
 
 ACTIONS, SEEN = ActionSpec(2, (0, 1)), SeenSpec(1)
@@ -56,6 +56,34 @@ def test_at_first_only_the_critics_learn():
     chex.assert_trees_all_equal(first.temperatures, state.temperatures)
     assert differ(first.critic, state.critic)
     assert differ(go(first).actor, state.actor)
+
+
+def test_before_the_critics_lead_a_teacher_does():
+    network = NetworkConfig(width=4, blocks=0)
+    config = SacConfig(network=network, batch=4, kickstart=1.0, imitation_batch=8)
+    agent = Sac(config, ACTIONS, SEEN)
+    state, allowed = agent.init(jax.random.key(0)), ACTIONS.allowed(jnp.ones(2))
+
+    def after(critic_first: int, critic: int):
+        """The actor, taught and led by one of two sets of critics."""
+        given = state._replace(critic=agent.init(jax.random.key(critic)).critic)
+        key, replay = jax.random.key(1), labelled()
+        found, _ = learn(agent, key, given, replay, None, allowed, demo_share=0.0, critic_first=critic_first)
+        return found.actor
+
+    assert differ(after(1, 0), state.actor)
+    chex.assert_trees_all_equal(after(1, 0), after(1, 5))
+    assert differ(after(0, 0), after(0, 5))
+
+
+def labelled():
+    """Transitions of a teacher who always turns the second module's knob up."""
+    count = 5
+    seen = Seen(jnp.ones((count, 1)))
+    labels = Labels(jnp.ones(count, int), jnp.full((count, 2), 0.5))
+    zero, reward = jnp.zeros((count, 2)), jnp.arange(count, dtype=jnp.float32)
+    rows = Transition(seen, jnp.zeros(count, int), zero, reward, jnp.zeros(count, bool), seen, labels)
+    return add(empty_replay(8, SEEN, ACTIONS, labelled=True), rows)
 
 
 def differ(a, b) -> bool:

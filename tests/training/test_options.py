@@ -11,7 +11,16 @@ from ddsprl.training.fields import names, nested, override
 from ddsprl.training.options import find_config, parse_options
 
 CONFIGS = ("default", "quick", "large")
-ABLATIONS = ("no_warm_start", "no_curriculum", "absolute", "no_smoothness", "finite_horizon")
+ABLATIONS = (
+    "no_warm_start",
+    "no_teacher",
+    "no_reward",
+    "no_curriculum",
+    "absolute",
+    "no_smoothness",
+    "finite_horizon",
+)
+NO_WARM = {"warm.demonstrations", "warm.clone_steps", "loop.critic_first"}
 
 
 def refused(capsys, *arguments: object) -> str:
@@ -110,11 +119,13 @@ def test_without_arguments_it_is_the_default():
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("no_warm_start", {"warm.demonstrations", "warm.clone_steps", "loop.critic_first"}),
+        ("no_warm_start", {"agent.kickstart", *NO_WARM}),
+        ("no_teacher", {"agent.kickstart"}),
+        ("no_reward", {"agent.kickstart_half", "loop.critic_first"}),
         ("no_curriculum", {"curriculum.enabled"}),
-        ("absolute", {"env.action", "warm.demonstrations", "warm.clone_steps", "loop.critic_first"}),
+        ("absolute", {"env.action", "agent.kickstart", *NO_WARM}),
         ("no_smoothness", {"env.move_weight"}),
-        ("finite_horizon", {"loop.finite_horizon"}),
+        ("finite_horizon", {"loop.finite_horizon", "loop.cut"}),
     ],
 )
 def test_an_ablation_changes_one_thing(name, changed):

@@ -8,6 +8,15 @@
 
 The state is a pytree of arrays: it can be checkpointed whole, and `vmap` over keys trains several seeds side
 by side. The equations stand in `losses`; here they meet the networks.
+
+Where transitions come with what a teacher would have chosen, the actor may imitate it beside what the critics
+tell it, at the states that it comes to itself, with a weight that falls:
+
+    actor loss = -V(s) + kickstart 2^(-updates / kickstart_half) NLL(teacher's choice | s)
+
+(Schmitt et al. 2018, "Kickstarting Deep Reinforcement Learning", arXiv:1803.03835, equation 4, with a known
+answer for a teacher, as in Ross et al. 2011, "A Reduction of Imitation Learning and Structured Prediction to
+No-Regret Online Learning", arXiv:1011.0686, algorithm 3.1.)
 """
 
 from dataclasses import dataclass
@@ -17,6 +26,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from ddsprl.agents.imitation import score
 from ddsprl.agents.networks import Actor, Policy, TwinCritic
 from ddsprl.agents.replay import Replay, empty_replay, sample
 from ddsprl.agents.sac import losses
@@ -121,9 +131,15 @@ class Sac:
             updates=jnp.zeros((), jnp.int32),
         )
 
-    def new_replay(self) -> Replay:
-        """An empty ring of the configured capacity."""
-        return empty_replay(self.config.capacity, self.seen, self.actions)
+    def new_replay(self, *, masked: bool = False) -> Replay:
+        """An empty ring of the configured capacity; `masked` where every transition brings its own mask."""
+        config = self.config
+        return empty_replay(config.capacity, self.seen, self.actions, labelled=self.taught, masked=masked)
+
+    @property
+    def taught(self) -> bool:
+        """Whether transitions must come with a teacher's choices."""
+        return self.config.kickstart > 0
 
     def policy(self, actor: Params, seen: Seen, allowed: Allowed) -> Policy:
         """What an actor says of one observation."""
@@ -136,7 +152,13 @@ class Sac:
         return found
 
     def act(
-        self, key: jax.Array, state: SacState, seen: Seen, allowed: Allowed, *, greedy: bool = False
+        self,
+        key: jax.Array,
+        state: SacState,
+        seen: Seen,
+        allowed: Allowed,
+        *,
+        greedy: bool = False,
     ) -> AgentAction:
         """Choose an action at one observation.
 
@@ -176,7 +198,14 @@ class Sac:
         return state, jax.tree.map(lambda x: x[-1], metrics)
 
     def update(
-        self, key: jax.Array, state: SacState, batch: Transition, allowed: Allowed
+        self,
+        key: jax.Array,
+        state: SacState,
+        batch: Transition,
+        allowed: Allowed,
+        *,
+        lessons: Transition | None = None,
+        lead: jax.Array | float = 1.0,
     ) -> tuple[SacState, Metrics]:
         """One gradient step of critics, actor and temperatures, in this order, and of the target critic.
 
@@ -184,15 +213,24 @@ class Sac:
             key: of the draws.
             state: the agent.
             batch: transitions, leaves `[n, ...]`.
-            allowed: what actions may be, for the whole batch.
+            allowed: what actions may be, for the whole batch; a batch with masks of its own goes by these.
+            lessons: labelled transitions to imitate, where those of the batch are not to be used.
+            lead: weight of the critics in the actor's loss, scalar. At 0 only a teacher changes it.
         """
         critic_key, actor_key = jax.random.split(key)
+        lessons = batch if lessons is None else lessons
         state, critic_metrics = self._update_critic(critic_key, state, batch, allowed)
-        state, found, actor_metrics = self._update_actor(actor_key, state, batch.seen, allowed)
-        state, temperature_metrics = self._update_temperatures(state, found, allowed)
+        state, found, actor_metrics = self._update_actor(actor_key, state, batch, allowed, lessons, lead)
+        state, temperature_metrics = self._update_temperatures(state, found, self.each(batch, allowed))
         target = optax.incremental_update(state.critic, state.target_critic, self.config.target_rate)
         state = state._replace(target_critic=target, updates=state.updates + 1)
         return state, critic_metrics | actor_metrics | temperature_metrics
+
+    def each(self, batch: Transition, allowed: Allowed) -> Allowed:
+        """What every transition's action might be, leaves `[n, ...]`: by its own mask, or as all are."""
+        if batch.free is not None:
+            return jax.vmap(self.actions.allowed)(batch.free)
+        return _for_each(allowed, batch.reward.shape[0])
 
     def draw(self, key: jax.Array, actor: Params, seen: Seen, allowed: Allowed) -> Draw:
         """The policy at one observation and a draw from it, through which gradients pass."""
@@ -210,17 +248,18 @@ class Sac:
     def critic_loss(self, critic: Params, batch: Transition, y: jax.Array, allowed: Allowed) -> jax.Array:
         """Mean loss of the critics over a batch with targets `[n]`, scalar."""
 
-        def one(step, y):
+        def one(step, y, allowed):
             return losses.critic_loss(self.values(critic, step.seen, step.delta, allowed), step.module, y)
 
-        return jnp.mean(jax.vmap(one)(batch, y))
+        return jnp.mean(jax.vmap(one)(batch, y, self.each(batch, allowed)))
 
     def actor_loss(
         self, actor: Params, key: jax.Array, state: SacState, seen: Seen, allowed: Allowed
     ) -> tuple[jax.Array, losses.Entropies]:
         """Mean loss of the actor over observations `[n, ...]`, and mean entropies; scalars."""
+        count = seen.rest.shape[0]
 
-        def one(key, seen):
+        def one(key, seen, allowed):
             drawn = self.draw(key, actor, seen, allowed)
             q = self.values(state.critic, seen, drawn.delta, allowed)
             log_module = drawn.policy.log_module
@@ -234,14 +273,34 @@ class Sac:
                 per_knob=self.config.continuous_entropy,
             )
 
-        each = jax.vmap(one)(jax.random.split(key, seen.rest.shape[0]), seen)
+        each = jax.vmap(one)(jax.random.split(key, count), seen, _for_each(allowed, count))
         return jax.tree.map(jnp.mean, each)
+
+    def teaching(self, updates: jax.Array) -> jax.Array:
+        """Weight of the imitation loss after so many gradient steps, scalar."""
+        half = self.config.kickstart_half
+        return self.config.kickstart * (jnp.exp2(-updates / half) if half else jnp.ones(()))
+
+    def imitation_loss(self, actor: Params, batch: Transition, allowed: Allowed) -> jax.Array:
+        """Mean negative log likelihood of a teacher's choices in a batch that has them, scalar."""
+        labels = batch.labels
+        if labels is None:
+            raise ValueError(
+                "batch: has no labels; an agent with `kickstart` learns from labelled transitions"
+            )
+
+        def one(seen, label, allowed):
+            policy = self.policy(actor, seen, allowed)
+            return score(policy, label, self.actions, allowed, every_module=True).nll
+
+        return jnp.mean(jax.vmap(one)(batch.seen, labels, self.each(batch, allowed)))
 
     def _update_critic(
         self, key: jax.Array, state: SacState, batch: Transition, allowed: Allowed
     ) -> tuple[SacState, Metrics]:
         keys = jax.random.split(key, batch.reward.shape[0])
-        y = jax.vmap(lambda k, step: self.td_target(k, state, step, allowed))(keys, batch)
+        each = self.each(batch, allowed)
+        y = jax.vmap(lambda k, step, a: self.td_target(k, state, step, a))(keys, batch, each)
         loss, slope = jax.value_and_grad(self.critic_loss)(state.critic, batch, y, allowed)
         change, optimizer = self.critic_optimizer.update(slope, state.critic_optimizer, state.critic)
         critic = optax.apply_updates(state.critic, change)
@@ -253,13 +312,27 @@ class Sac:
         return state._replace(critic=critic, critic_optimizer=optimizer), metrics
 
     def _update_actor(
-        self, key: jax.Array, state: SacState, seen: Seen, allowed: Allowed
+        self,
+        key: jax.Array,
+        state: SacState,
+        batch: Transition,
+        allowed: Allowed,
+        lessons: Transition,
+        lead: jax.Array | float,
     ) -> tuple[SacState, losses.Entropies, Metrics]:
-        slope_of = jax.value_and_grad(self.actor_loss, has_aux=True)
-        (loss, found), slope = slope_of(state.actor, key, state, seen, allowed)
+        weight = self.teaching(state.updates)
+
+        def total(actor):
+            loss, found = self.actor_loss(actor, key, state, batch.seen, self.each(batch, allowed))
+            nll = self.imitation_loss(actor, lessons, allowed) if self.taught else jnp.zeros(())
+            return lead * loss + weight * nll, (loss, nll, found)
+
+        (_, (loss, nll, found)), slope = jax.value_and_grad(total, has_aux=True)(state.actor)
         change, optimizer = self.actor_optimizer.update(slope, state.actor_optimizer, state.actor)
         actor = optax.apply_updates(state.actor, change)
         metrics = {"actor_loss": loss, "actor_gradient": optax.tree.norm(slope)}
+        if self.taught:
+            metrics |= {"imitation_loss": nll, "imitation_weight": weight}
         return state._replace(actor=actor, actor_optimizer=optimizer), found, metrics
 
     def _update_temperatures(
@@ -274,14 +347,17 @@ class Sac:
             return state, metrics
         slope = jax.grad(losses.temperature_loss)(old, found)
         change, optimizer = self.temperature_optimizer.update(slope, state.temperature_optimizer)
-        new = losses.thaw(old, jax.tree.map(jnp.add, old, change), allowed)
+        some = Allowed(allowed.modules.max(axis=0), allowed.knobs.max(axis=0))
+        new = losses.thaw(old, jax.tree.map(jnp.add, old, change), some)
         return state._replace(temperatures=new, temperature_optimizer=optimizer), metrics
 
     @property
     def actor_optimizer(self) -> optax.GradientTransformation:
         """Of the actor."""
         clip = optax.clip_by_global_norm(self.config.gradient_norm)
-        return optax.chain(clip, optax.adam(self.config.actor_rate))
+        rate, decay = self.config.actor_rate, self.config.decay_updates
+        falling = optax.cosine_decay_schedule(rate, decay, alpha=0.1) if decay else rate
+        return optax.chain(clip, optax.adam(falling))
 
     @property
     def critic_optimizer(self) -> optax.GradientTransformation:
@@ -297,6 +373,11 @@ class Sac:
     def temperature_optimizer(self) -> optax.GradientTransformation:
         """Of both log temperatures."""
         return optax.adam(self.config.temperature_rate)
+
+
+def _for_each(allowed: Allowed, count: int) -> Allowed:
+    """One for each of so many examples; what is so already stays."""
+    return Allowed(*(jnp.broadcast_to(x, (count, x.shape[-1])) for x in allowed))
 
 
 def _matrices(params: Params) -> Params:

@@ -23,6 +23,11 @@ class SacConfig:
         gradient_norm: to which the gradients of actor and critic are clipped, each as a whole.
         critic_decay: regularization of the critic: decoupled decay of its matrices (Loshchilov and Hutter
             2019, "Decoupled Weight Decay Regularization", arXiv:1711.05101, algorithm 2). 0 turns it off.
+        kickstart: weight of the actor's imitation loss on a teacher's choices at the agent's own states (see
+            `ddsprl.agents.imitation`), at the first gradient step. 0: no teacher is asked.
+        kickstart_half: gradient steps in which that weight halves; 0 keeps it.
+        imitation_batch: transitions of an imitation loss, drawn apart; 0 takes those of the gradient step.
+        decay_updates: gradient steps in which the actor's rate falls to a tenth, along a cosine; 0 keeps it.
         discrete_entropy: the module's target entropy as a share of log(available modules).
         continuous_entropy: c, the deltas' target entropy is -c for each unlocked knob of the module; log 2 =
             0.69 is the largest entropy of a delta.
@@ -42,6 +47,10 @@ class SacConfig:
     target_rate: float = 0.005
     gradient_norm: float = 10.0
     critic_decay: float = 0.0
+    kickstart: float = 0.0
+    kickstart_half: int = 0
+    imitation_batch: int = 0
+    decay_updates: int = 0
     discrete_entropy: float = 0.3
     continuous_entropy: float = 1.0
     first_discrete_temperature: float = 0.1

@@ -11,7 +11,7 @@ import pytest
 from ddsprl.agents.encoder import NetworkConfig
 from ddsprl.agents.replay import add, sample
 from ddsprl.agents.sac import Sac, SacConfig
-from ddsprl.agents.types import ActionSpec, Seen, SeenSpec, Transition
+from ddsprl.agents.types import ActionSpec, Labels, Seen, SeenSpec, Transition
 
 ACTIONS = ActionSpec(3, (0, 1, 1, 2))
 CONFIG = SacConfig(network=NetworkConfig(width=8, blocks=1), batch=8, capacity=32, updates_per_step=2)
@@ -149,3 +149,53 @@ def test_decay_shrinks_the_critics_matrices_and_nothing_else():
         kernels += is_kernel
         np.testing.assert_allclose(moved, -config.critic_rate * 0.5 * x * is_kernel, rtol=1e-5)
     assert kernels
+
+
+def taught(**changes) -> Sac:
+    return Sac(dataclasses.replace(CONFIG, kickstart=10.0, **changes), ACTIONS, AGENT.seen)
+
+
+def test_a_taught_agent_takes_on_its_teachers_choice():
+    """Always module 1 and a delta of 0.6, whatever the critics say."""
+    sac, steps = taught(actor_rate=1e-2), transitions(20)
+    labels = Labels(jnp.ones(20, jnp.int32), jnp.full((20, 4), 0.6))
+    replay = add(sac.new_replay(), steps._replace(labels=labels))
+    learn, state = jax.jit(sac.learn), INIT(KEY)
+    for i in range(40):
+        state, metrics = learn(jax.random.key(i), state, replay, ALLOWED)
+        if i == 0:
+            first = float(metrics["imitation_loss"])
+    assert float(metrics["imitation_loss"]) < first - 0.5
+    chosen = jax.vmap(lambda s: sac.act(KEY, state, s, ALLOWED, greedy=True))(steps.seen)
+    np.testing.assert_array_equal(chosen.module, 1)
+    np.testing.assert_allclose(chosen.delta[:, 1], 0.6, atol=0.15)
+    np.testing.assert_array_equal(chosen.delta[:, [0, 2, 3]], 0.0)
+
+
+def test_the_imitation_weight_halves_and_may_stay():
+    halving, staying = taught(kickstart_half=100), taught()
+    for updates, weight in ((0, 10.0), (100, 5.0), (300, 1.25)):
+        assert float(halving.teaching(jnp.asarray(updates))) == pytest.approx(weight)
+        assert float(staying.teaching(jnp.asarray(updates))) == 10.0
+
+
+def test_without_labels_nobody_is_taught():
+    with pytest.raises(ValueError, match="labels"):
+        taught().imitation_loss(INIT(KEY).actor, sample(KEY, REPLAY, 4), ALLOWED)
+    assert REPLAY.rows.labels is None
+
+
+def test_every_transition_may_bring_its_own_mask():
+    """A batch with masks is learnt from as if each of its rows had been alone with its mask."""
+    steps = transitions(8)._replace(module=jnp.ones(8, jnp.int32))
+    masks = jnp.stack([FREE, jnp.array([0.0, 1.0, 1.0, 1.0])])[jnp.arange(8) % 2]
+    critic, y = INIT(KEY).critic, jnp.linspace(-1.0, 1.0, 8)
+    together = AGENT.critic_loss(critic, steps._replace(free=masks), y, ALLOWED)
+    alone = [
+        AGENT.critic_loss(
+            critic, jax.tree.map(lambda x, i=i: x[i : i + 1], steps), y[i : i + 1], ACTIONS.allowed(masks[i])
+        )
+        for i in range(8)
+    ]
+    assert float(together) == pytest.approx(np.mean(alone), rel=1e-5)
+    assert float(together) != pytest.approx(float(AGENT.critic_loss(critic, steps, y, ALLOWED)), rel=1e-4)
