@@ -79,6 +79,7 @@ class CurriculumConfig:
         last_stage: at which promotion ends.
         evaluate_every: iterations between evaluations.
         evaluate_episodes: held-out presets, an episode each.
+        evaluate_all: also evaluate on every other stage, for curves that do not jump where a stage is passed.
         patience_evaluations: in a row that must stay under the threshold.
         rehearsal: share of a stage's training targets that are of the stages before it, as many of each.
         threshold: median evaluation loss under which a stage is passed. None: the committed reference's.
@@ -89,6 +90,7 @@ class CurriculumConfig:
     last_stage: int = 5
     evaluate_every: int = 200
     evaluate_episodes: int = 32
+    evaluate_all: bool = False
     patience_evaluations: int = 2
     rehearsal: float = 0.0
     threshold: float | None = None

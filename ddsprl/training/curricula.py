@@ -56,20 +56,26 @@ class Curricula:
         self._config, self._env = config, env
         self._made: dict[int, StageParams] = {}
         self._buckets: dict[int, EnvParams] = {}
+        self._held_out: dict[int, EnvParams] = {}
 
     def of_stage(self, stage: int) -> StageParams:
         """Parameters of a stage."""
         if stage not in self._made:
-            settings = self._config.env
-            count = self._config.curriculum.evaluate_episodes
-            seed = settings.seed + HELD_OUT_SEED
-            held_out, _ = stage_params(self._env, stage, split="held_out", count=count, seed=seed)
             own = self._own(stage)
             before = range(self._config.curriculum.first_stage, stage)
             share = self._config.curriculum.rehearsal
             train = mixed(own, [self._own(number) for number in before] if share else [], share)
-            self._made[stage] = StageParams(own, train, held_out)
+            self._made[stage] = StageParams(own, train, self.held_out(stage))
         return self._made[stage]
+
+    def held_out(self, stage: int) -> EnvParams:
+        """Parameters of a stage with the presets of its evaluations."""
+        if stage not in self._held_out:
+            count = self._config.curriculum.evaluate_episodes
+            seed = self._config.env.seed + HELD_OUT_SEED
+            found, _ = stage_params(self._env, stage, split="held_out", count=count, seed=seed)
+            self._held_out[stage] = found
+        return self._held_out[stage]
 
     def _own(self, stage: int) -> EnvParams:
         if stage not in self._buckets:

@@ -233,10 +233,9 @@ class Trainer:
         begun, promoted = time.monotonic(), []
         for seed, key in enumerate(self.keys):
             stage = self.curricula.states[seed].stage
-            held_out = self.curricula.of_stage(stage).held_out
-            state = jax.tree.map(lambda x, seed=seed: x[seed], self.loop.agent)
             key = jax.random.fold_in(jax.random.fold_in(key, _EVALUATE), self.notes.iteration)
-            figures = summary(self.training.evaluate(state, key, held_out), held_out.epsilon)
+            figures = self._figures(seed, stage, key)
+            self._watch(seed, stage, key, figures)
             promoted.append(self.curricula.count(seed, figures["median_loss"]))
             self.notes.evaluations += 1
             where = {"kind": "evaluation", "iteration": self.notes.iteration, "seed": seed, "stage": stage}
@@ -251,6 +250,25 @@ class Trainer:
         self.notes.curriculum = list(self.curricula.states)
         if any(promoted):
             self._promote(promoted)
+
+    def _figures(self, seed: int, stage: int, key: jax.Array) -> dict[str, Any]:
+        """What a seed's agent reaches on a stage's held-out presets."""
+        held_out = self.curricula.held_out(stage)
+        state = jax.tree.map(lambda x: x[seed], self.loop.agent)
+        return summary(self.training.evaluate(state, key, held_out), held_out.epsilon)
+
+    def _watch(self, seed: int, current: int, key: jax.Array, figures: dict[str, Any]) -> None:
+        """A record for every stage of the run, where they are asked for."""
+        settings = self.training.config.curriculum
+        if not settings.evaluate_all:
+            return
+        for stage in range(settings.first_stage, settings.last_stage + 1):
+            if stage != current:
+                found = self._figures(seed, stage, jax.random.fold_in(key, stage))
+            else:
+                found = figures
+            where = {"kind": f"stage_{stage}", "iteration": self.notes.iteration, "seed": seed}
+            self.log.write({**where, **found, "wall_s": self.notes.wall_s})
 
     def _promote(self, promoted: list[bool]) -> None:
         """New parameters and episodes for the seeds that were promoted; they keep what they know."""

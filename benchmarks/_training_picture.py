@@ -1,0 +1,45 @@
+"""Learning curves, a panel for every stage."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ddsprl.env.curriculum import STAGES
+from ddsprl.io.atomic import replacing
+from ddsprl.io.report import FAINT, INK, PAPER, STYLE
+
+AGENT, DPI = "#0072b2", 110
+
+
+def draw(path: Path, curves: dict[str, Any], *, transitions: float) -> None:
+    """Write the PNG file, whole or not at all.
+
+    Args:
+        path: of the file.
+        curves: of the benchmark, by stage.
+        transitions: of one iteration.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4.6 * len(curves), 4.0), dpi=DPI, facecolor=PAPER, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        panels: Any = figure.subplots(1, len(curves), squeeze=False)[0]
+        for axes, (stage, curve) in zip(panels, curves.items(), strict=True):
+            x, gaps = np.array(curve["iteration"]) * transitions / 1000.0, np.array(curve["gap"])
+            axes.fill_between(x, gaps.min(axis=0), gaps.max(axis=0), color=AGENT, alpha=0.18, linewidth=0)
+            for row in gaps:
+                axes.plot(x, row, color=AGENT, linewidth=0.8, alpha=0.6)
+            axes.plot(x, np.median(gaps, axis=0), color=AGENT, linewidth=2.2)
+            axes.set_yscale("log")
+            axes.set_title(f"Stage {stage}: {STAGES[int(stage) - 1].name}")
+            axes.set_xlabel("thousand environment steps")
+            axes.grid(color=FAINT, linewidth=0.7, which="both")
+            axes.set_axisbelow(True)
+            axes.tick_params(which="both", length=0, labelcolor=INK)
+            axes.title.set(ha="left", fontweight="bold", fontsize=11.5)
+        panels[0].set_ylabel("loss above the noise floor, median")
+        with replacing(path) as temporary:
+            canvas.print_figure(temporary, format="png", dpi=DPI)
