@@ -1,7 +1,7 @@
 """A configuration trained with several seeds, measured beside its baselines: tables and learning curves.
 
-Every run is made by `python -m ddsprl.train` and measured by `python -m ddsprl.evaluate`, as anyone would, in a
-directory under `--work`; what is finished there is kept, so that the same command goes on where it stopped.
+Every run is made by `python -m ddsprl.train` and measured by `python -m ddsprl.evaluate`, as anyone would do
+it, under `--work`; what is finished there is kept, so that the same command goes on where it stopped.
 
     python benchmarks/training.py                               # the default run, 3 seeds
     python benchmarks/training.py --config no_warm_start

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from ddsprl.agents import Sac, SacState
+from ddsprl.agents import Sac, SacState, parts
 from ddsprl.env import EnvParams, MatchEnv, make_matcher
 from ddsprl.io import UserError
 from ddsprl.io.checkpoints import Checkpoints
@@ -43,6 +43,11 @@ class LoadedAgent:
     stage: int
     iteration: int
     damaged: tuple[str, ...] = ()
+
+    @property
+    def rest(self) -> tuple[str, ...]:
+        """Names of what the networks read beside the pictures."""
+        return parts(finite_horizon=self.config.loop.finite_horizon)
 
     def policy(self, params: EnvParams) -> Callable[..., Any]:
         """What the agent does, as `ddsprl.env.evaluate` takes it."""
