@@ -2,7 +2,6 @@
 
     demos = record(env, params, config.warm, key)
     demos.transitions                            Transition, leaves [n, ...]
-    to_replay(demos, agent)                      Replay
 
     target ─ reset ─▶ start ─ solver ─▶ goal ─ edits ─▶ env.step in a scan ─▶ rows, until the episode ends
                    └─ or the target's own preset ─┘
@@ -23,9 +22,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.agents import Replay, Sac, Transition
+from ddsprl.agents import Transition
 from ddsprl.agents.observing import REST
-from ddsprl.agents.replay import Rows, empty_replay, unpack
+from ddsprl.agents.replay import Rows, unpack
 from ddsprl.agents.types import Labels
 from ddsprl.env import EnvParams, MatchEnv
 from ddsprl.env.curriculum import STAGES
@@ -349,32 +348,3 @@ def _stage_of(env: MatchEnv, params: EnvParams) -> int:
     free = np.asarray(params.free)
     same = (s.number for s in STAGES if np.array_equal(free, env.stage_mask(s.number)))
     return next(same, 0)
-
-
-def to_replay(demos: Demonstrations, agent: Sac, *, capacity: int | None = None) -> Replay:
-    """The transitions as a replay to sample from.
-
-    Args:
-        demos: recorded or read.
-        agent: that will learn from them.
-        capacity: of the replay, so that agents side by side have rings of one shape; as many as there are
-            transitions if None. What does not fit is left out, last episodes first.
-
-    Raises:
-        UserError: observations or actions of other shapes than the agent's.
-    """
-    size = demos.count if capacity is None else capacity
-    empty = jax.eval_shape(lambda: empty_replay(size, agent.seen, agent.actions))
-    count = min(size, demos.count)
-    for name, row in demos.rows._asdict().items():
-        have, want = (None if x is None else x.shape[1:] for x in (row, getattr(empty.rows, name)))
-        if have != want:
-            raise UserError(f"demonstrations: {name} has rows of {have}, the agent expects {want}")
-
-    def ring(have, want):
-        filled = np.zeros(want.shape, want.dtype)
-        filled[:count] = have[:count]
-        return jnp.asarray(filled)
-
-    rows = jax.tree.map(ring, demos.rows, empty.rows)
-    return Replay(rows, jnp.asarray(count % size, jnp.int32), jnp.asarray(count, jnp.int32))

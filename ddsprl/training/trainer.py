@@ -235,13 +235,13 @@ class Trainer:
             stage = self.curricula.states[seed].stage
             key = jax.random.fold_in(jax.random.fold_in(key, _EVALUATE), self.notes.iteration)
             figures = self._figures(seed, stage, key)
-            self._watch(seed, stage, key, figures)
             promoted.append(self.curricula.count(seed, figures["median_loss"]))
             self.notes.evaluations += 1
             where = {"kind": "evaluation", "iteration": self.notes.iteration, "seed": seed, "stage": stage}
             passes = {"passes": self.curricula.states[seed].passes, "promoted": promoted[-1]}
             wall = {"wall_s": self.notes.wall_s, "evaluation_s": time.monotonic() - begun}
             self.log.write({**where, **figures, **passes, **wall})
+            self._watch(seed, stage, key, figures)
             self.display.say(
                 f"iteration {self.notes.iteration}, stage {stage}: held-out median loss "
                 f"{figures['median_loss']:.4f}, gap {figures['median_gap']:.4f}, solved "

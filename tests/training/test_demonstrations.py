@@ -1,6 +1,5 @@
 """Recorded demonstrations are what the environment gives; their files are believed only when whole."""
 
-import dataclasses
 import functools
 
 import jax
@@ -8,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.agents import action_spec, sample, seen_of
+from ddsprl.agents import action_spec, seen_of
 from ddsprl.agents.observing import REST
 from ddsprl.agents.replay import quantize
 from ddsprl.env.targets import recording_targets
 from ddsprl.fitting.registry import make_solver
 from ddsprl.fitting.solver import iteration_cost
 from ddsprl.io import UserError
-from ddsprl.training.demonstrations import CPU_GROUP, record, to_replay
+from ddsprl.training.demonstrations import CPU_GROUP, record
 from ddsprl.training.planning import (
     PRESET,
     STARTS,
@@ -27,7 +26,7 @@ from ddsprl.training.planning import (
 )
 from ddsprl.training.playing import LINGER, SEGMENT, begin, play
 from synth_jax import Note
-from tests.training.warm import BUDGET, EPISODES, Warm, agent, made, recorded
+from tests.training.warm import BUDGET, EPISODES, Warm, made, recorded
 
 NO_DISTURBANCE, WILD = Disturbance(0.0, 0.0), Disturbance(1.0, 1.0)
 
@@ -206,7 +205,8 @@ def test_a_known_preset_is_the_goal_and_costs_no_search():
     knobs, wanted = demos.rows.next_rest[last, 3 : 3 + m.d], np.asarray(hard.targets.u)[np.asarray(chosen)]
     last_heard, goal = (m.env.instrument.snap(jnp.asarray(x)) for x in (knobs, wanted))
     np.testing.assert_allclose(last_heard, goal, atol=1e-4)
-    assert about.goal_loss <= about.best_loss + 1e-4 < 0.5 * about.start_loss
+    # On the way a sound may by chance come out better than the goal itself, whose noise is not the target's.
+    assert about.goal_loss <= 1.02 * about.best_loss < 0.5 * about.start_loss
 
 
 def test_episodes_come_in_the_order_of_their_numbers_with_the_rows_that_the_environment_gives():
@@ -283,15 +283,3 @@ def test_what_cannot_be_recorded_is_one_line():
         with pytest.raises(UserError, match=words) as caught:
             record(m.env, m.params, config, jax.random.key(0))
         assert "\n" not in str(caught.value)
-
-
-def test_replay_of_demonstrations():
-    demos = recorded()
-    whole, wide = to_replay(demos, agent()), to_replay(demos, agent(), capacity=demos.count + 5)
-    assert (int(whole.filled), whole.capacity) == (demos.count, demos.count)
-    assert (int(wide.filled), wide.capacity) == (demos.count, demos.count + 5)
-    drawn = sample(jax.random.key(0), wide, 64)
-    assert set(np.asarray(drawn.reward).tolist()) <= set(demos.rows.reward.tolist())
-    other = dataclasses.replace(agent(), seen=dataclasses.replace(agent().seen, rest=7))
-    with pytest.raises(UserError, match="rest"):
-        to_replay(demos, other)

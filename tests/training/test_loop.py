@@ -162,28 +162,16 @@ def test_evaluations_are_exact(plain, begun):
     assert first.best_loss.shape == (4,)
 
 
-def test_a_taught_loop_keeps_what_leads_to_the_target():
-    """Every label points from the knobs that were seen to the target's, at full speed where that is far."""
-    taught = toy_training(agent__kickstart=1.0)
-    params = stage(taught)
-    loop, metrics = taught.advance(taught.init(keys(0), params), params)
-    rows, d = loop.replay.rows, taught.env.n_params
-    assert rows.labels is not None and np.isnan(metrics["imitation_loss"])
-    filled = int(loop.replay.filled[0])
-    knobs = np.asarray(rows.rest)[0, :filled, 3 : 3 + d]
-    instrument, known = taught.env.instrument, jnp.asarray(params.targets.u)[0]
-    goals, heard = np.asarray(instrument.snap(known)), np.asarray(instrument.snap(jnp.asarray(knobs)))
-    labels = np.asarray(rows.labels.delta)[0, :filled]
-    speed = float(params.delta_max[0])
-    # Of a row's target only its knobs' effect is known: some target of the bucket explains the label, in
-    # which a snapped knob that is heard right is left where it is.
-    gap = goals[None] - knobs[:, None]
-    still = (np.abs(heard[:, None] - goals[None]) < 1e-4) & discrete(taught)
-    wanted = np.where(still, 0.0, np.clip(gap / speed, -1.0, 1.0))
-    error = np.abs(wanted - labels[:, None]).max(axis=2).min(axis=1)
-    np.testing.assert_allclose(error, 0.0, atol=1e-4)
-    np.testing.assert_array_equal(rows.free[0, :filled], np.ones((filled, d), bool))
-
-
-def discrete(training) -> np.ndarray:
-    return np.array([spec.choices > 0 for spec in training.env.instrument.table])
+def test_the_teacher_leads_to_the_targets(plain, begun):
+    """From the knobs to the target's, at full speed where that is far; what is heard right is left alone."""
+    params = jax.tree.map(lambda x: x[0], stage(plain))
+    envs = jax.tree.map(lambda x: x[0], begun[0].envs)
+    labels = plain.taught(envs, params)
+    instrument, table = plain.env.instrument, plain.env.instrument.table
+    goals, heard = (np.asarray(instrument.snap(x)) for x in (envs.env.episode.u, envs.env.u))
+    discrete = np.array([spec.choices > 0 for spec in table])
+    still = discrete & (np.abs(heard - goals) < 1e-4)
+    gap = np.where(still, 0.0, goals - np.asarray(envs.env.u))
+    np.testing.assert_allclose(labels.delta, np.clip(gap / float(params.delta_max), -1, 1), atol=1e-4)
+    far = np.square(gap) @ plain.agent.actions.belongs.T
+    np.testing.assert_array_equal(labels.module, far.argmax(axis=1))

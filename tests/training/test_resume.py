@@ -90,9 +90,14 @@ def test_a_whole_run_writes_what_it_should(whole):
     assert [r["stage"] for r in records if r["kind"] == "demonstrations"] == [1, 2]
     assert notes["curriculum"][0][0] == 2 and notes["iteration"] == found.step == 60
     assert kinds.count("train") == 20 and kinds.count("evaluation") == 11
+    assert kinds.count("stage_1") == kinds.count("stage_2") == 11
     assert list((whole / "audio").glob("*.wav"))
     loop = found.items["rest"]
     assert 0 < int(loop.demos.filled[0]) <= loop.demos.rows.reward.shape[1]
+    # Rows of both stages, each with its mask and its teacher's choice.
+    masks = np.asarray(loop.replay.rows.free[0])[: int(loop.replay.filled[0])]
+    assert len(np.unique(masks, axis=0)) == 2
+    assert np.any(np.asarray(loop.replay.rows.labels.delta))
     assert json.loads((whole / "config.json").read_text())["config"]["loop"]["iterations"] == 60
 
 

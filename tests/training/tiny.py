@@ -23,6 +23,7 @@ SMALL: dict[str, Any] = {
 }
 # Of a synthesizer that has a name, for whole runs from the command line.
 RUN: dict[str, Any] = SMALL | {
+    "agent": SMALL["agent"] | {"kickstart": 1.0, "kickstart_half": 20, "imitation_batch": 4},
     "env": {
         "sample_rate": 8_000,
         "duration_s": 0.125,
@@ -31,7 +32,7 @@ RUN: dict[str, Any] = SMALL | {
         "epsilon": 0.5,
         "objective": {"terms": ["mr", "loud"], "n_ffts": [256], "mel_n_fft": 256},
     },
-    "loop": SMALL["loop"] | {"n_envs": 4, "iterations": 60, "learn_after": 12, "chunk": 3},
+    "loop": SMALL["loop"] | {"n_envs": 4, "iterations": 60, "learn_after": 12, "chunk": 3, "cut": 0.1},
     "warm": {
         "demonstrations": 2,
         "solver": "cma_es",
@@ -39,7 +40,14 @@ RUN: dict[str, Any] = SMALL | {
         "clone_steps": 2,
         "clone_batch": 8,
     },
-    "curriculum": SMALL["curriculum"] | {"last_stage": 2, "patience_evaluations": 2, "threshold": 100.0},
+    "curriculum": SMALL["curriculum"]
+    | {
+        "last_stage": 2,
+        "patience_evaluations": 2,
+        "threshold": 100.0,
+        "rehearsal": 0.5,
+        "evaluate_all": True,
+    },
     "log": {"name": "tiny", "every": 3, "checkpoint_every": 6, "tensorboard": False, "snapshots_every": 12},
 }
 
