@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from ddsprl.env.curriculum import STAGES
 from ddsprl.io.atomic import replacing
@@ -34,12 +35,14 @@ def draw(path: Path, curves: dict[str, Any], *, transitions: float) -> None:
                 axes.plot(x, row, color=AGENT, linewidth=0.8, alpha=0.6)
             axes.plot(x, np.median(gaps, axis=0), color=AGENT, linewidth=2.2)
             axes.set_yscale("log")
-            axes.set_title(f"Stage {stage}: {STAGES[int(stage) - 1].name}")
+            for axis_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+                axis_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            title = f"Stage {stage}: {STAGES[int(stage) - 1].name}"
+            axes.set_title(title, loc="left", fontweight="bold", fontsize=11.5)
             axes.set_xlabel("thousand environment steps")
             axes.grid(color=FAINT, linewidth=0.7, which="both")
             axes.set_axisbelow(True)
             axes.tick_params(which="both", length=0, labelcolor=INK)
-            axes.title.set(ha="left", fontweight="bold", fontsize=11.5)
         panels[0].set_ylabel("loss above the noise floor, median")
         with replacing(path) as temporary:
             canvas.print_figure(temporary, format="png", dpi=DPI)

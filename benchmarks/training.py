@@ -75,7 +75,8 @@ def stages_of(results: list[dict[str, Any]], cloned: list[dict[str, Any]]) -> li
         each = [run["stages"][i]["methods"]["agent"] for run in results]
         row = {"stage": stage["stage"], "name": stage["name"]}
         row["agent"] = {name: [x[name] for x in each] for name in MEASURES}
-        if cloned:
+        # The actor was cloned from demonstrations of the first stage, and is measured on that.
+        if cloned and i < len(cloned[0]["stages"]):
             before = [run["stages"][i]["methods"]["agent"] for run in cloned]
             row["cloned"] = {name: [x[name] for x in before] for name in MEASURES}
             pairs = zip(row["agent"]["excess"], row["cloned"]["excess"], strict=True)
