@@ -103,11 +103,18 @@ def over_seeds(intervals: list[list[float]]) -> str:
     return f"{np.median(each):.2f} [{min(each):.2f}, {max(each):.2f}]"
 
 
-def effort(log: list[dict[str, Any]]) -> dict[str, float]:
-    """What a run took."""
+def effort(run: Path, log: list[dict[str, Any]]) -> dict[str, float]:
+    """What a run took: the loop, and beside it demonstrations and evaluations."""
     last = [r for r in log if r["kind"] == "train"][-1]
-    names = ("iteration", "transitions", "updates", "update_to_data", "wall_s", "stage")
-    return {name: last[name] for name in names}
+    names = ("iteration", "transitions", "updates", "update_to_data", "stage")
+    agent = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"]["agent"]
+    lessons = last["updates"] * agent["imitation_batch"] / last["transitions"] if agent["kickstart"] else 0.0
+    return {name: last[name] for name in names} | {
+        "lessons_to_data": lessons,
+        "loop_s": last["wall_s"],
+        "demonstrations_s": sum(r["wall_s"] for r in log if r["kind"] == "demonstrations"),
+        "evaluations_s": sum(r["evaluation_s"] for r in log if r["kind"] == "evaluation"),
+    }
 
 
 def main() -> None:
@@ -125,7 +132,7 @@ def main() -> None:
     cloned = [evaluated(run, cloned=True, quick=quick) for run in runs] if has_clones else []
     logs = [read_log(run / "log.jsonl") for run in runs]
     record = {
-        "effort": [effort(log) for log in logs],
+        "effort": [effort(run, log) for run, log in zip(runs, logs, strict=True)],
         "stages": stages_of(results, cloned),
         "curves": curves(logs),
     }

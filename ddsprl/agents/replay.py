@@ -2,10 +2,10 @@
 
 Of every transition the three log-mels (current, target, next current) are stored as whole numbers of 8 bits
 and everything else as it is: with 64 x 44 pictures, 33 other observed numbers and 25 knobs 8.8 kB, hence
-0.82 GiB for 100,000. What is not stored is the next target, which is the target; the difference of the
-pictures is recomputed by the encoder. A level of the pictures is 3/255 of their unit, 0.6 dB, so a stored
-value is at most 0.3 dB off. Storing a target once an episode would save a third, and would need a second ring
-of unknown length, since episodes may end at any step.
+0.82 GiB for 100,000 (0.84 with a teacher's choice and a mask for each). What is not stored is the next target,
+which is the target; the difference of the pictures is recomputed by the encoder. A level of the pictures is
+3/255 of their unit, 0.6 dB, so a stored value is at most 0.3 dB off. Storing a target once an episode would
+save a third, and would need a second ring of unknown length, since episodes may end at any step.
 
 Everything is pure; a caller that donates the ring to its compiled step has it written in place.
 """

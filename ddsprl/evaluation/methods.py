@@ -55,7 +55,7 @@ def methods(budgets: tuple[int, ...], player: Player | None) -> dict[str, Method
 
 
 def agent(suite: Suite, player: Player) -> Piece:
-    """Greedy episodes of the agent, and the best of their first 50 renders."""
+    """Episodes of the agent, and the best of their first 50 renders."""
     episodes = play(suite, playing(player), player.state, timed=True)
     u, curve = episodes.best(suite, baselines.EPISODE_RENDERS)
     extra = {name: getattr(episodes, name) for name in ("knobs", "modules", "lengths", "returns")}

@@ -241,11 +241,11 @@ class Disturbance(NamedTuple):
 
 
 def carried_out(
-    key: jax.Array, edit: Edit, params: EnvParams, actions: ActionSpec, disturbance: Disturbance
+    key: jax.Array, edit: Edit, free: jax.Array, actions: ActionSpec, disturbance: Disturbance
 ) -> tuple[jax.Array, jax.Array]:
     """Module (scalar) and delta `[d]` as played: of the module's unlocked knobs, zero elsewhere."""
     hit_key, module_key, noise_key = jax.random.split(key, 3)
-    allowed = actions.allowed(params.free)
+    allowed = actions.allowed(free)
     hit = jax.random.bernoulli(hit_key, disturbance.chance)
     stray = jax.random.categorical(module_key, jnp.where(allowed.modules > 0, 0.0, -jnp.inf))
     module = jnp.where(hit, stray, edit.module).astype(jnp.int32)

@@ -102,7 +102,7 @@ def play(
         edit = edit_towards(goal, state, params, env, spec)
         arrived = edit.farthest <= ARRIVED * params.delta_max
         left = jnp.where(arrived, jnp.minimum(under.left, LINGER), under.left) - 1
-        module, delta = carried_out(now, edit, params, spec, disturbance)
+        module, delta = carried_out(now, edit, episode.free, spec, disturbance)
         found = env.step(now, state, {"module": module, "delta": delta}, params)
         transition = transition_of(under.obs, module, delta, found, rest)
         labelled = transition._replace(labels=Labels(edit.module, edit.delta))

@@ -229,19 +229,23 @@ class Trainer:
         self.display.update(self._status)
 
     def _evaluate(self) -> None:
-        """Episodes without noise on held-out presets; promotion where they are good enough."""
-        begun, promoted = time.monotonic(), []
+        """Episodes on held-out presets; promotion where they are good enough."""
+        config, begun, promoted = self.training.config.curriculum, time.monotonic(), []
         for seed, key in enumerate(self.keys):
             stage = self.curricula.states[seed].stage
             key = jax.random.fold_in(jax.random.fold_in(key, _EVALUATE), self.notes.iteration)
-            figures = self._figures(seed, stage, key)
+            each = self._figures(seed, stage, key)
+            figures = each[stage]
             promoted.append(self.curricula.count(seed, figures["median_loss"]))
             self.notes.evaluations += 1
             where = {"kind": "evaluation", "iteration": self.notes.iteration, "seed": seed, "stage": stage}
             passes = {"passes": self.curricula.states[seed].passes, "promoted": promoted[-1]}
             wall = {"wall_s": self.notes.wall_s, "evaluation_s": time.monotonic() - begun}
             self.log.write({**where, **figures, **passes, **wall})
-            self._watch(seed, stage, key, figures)
+            if config.evaluate_all:
+                for number, found in each.items():
+                    where = {"kind": f"stage_{number}", "iteration": self.notes.iteration, "seed": seed}
+                    self.log.write({**where, **found, "wall_s": self.notes.wall_s})
             self.display.say(
                 f"iteration {self.notes.iteration}, stage {stage}: held-out median loss "
                 f"{figures['median_loss']:.4f}, gap {figures['median_gap']:.4f}, solved "
@@ -251,24 +255,16 @@ class Trainer:
         if any(promoted):
             self._promote(promoted)
 
-    def _figures(self, seed: int, stage: int, key: jax.Array) -> dict[str, Any]:
-        """What a seed's agent reaches on a stage's held-out presets."""
-        held_out = self.curricula.held_out(stage)
+    def _figures(self, seed: int, current: int, key: jax.Array) -> dict[int, dict[str, Any]]:
+        """What a seed's agent reaches on held-out presets of its stage, or of all stages of the run."""
+        config = self.training.config.curriculum
         state = jax.tree.map(lambda x: x[seed], self.loop.agent)
-        return summary(self.training.evaluate(state, key, held_out), held_out.epsilon)
-
-    def _watch(self, seed: int, current: int, key: jax.Array, figures: dict[str, Any]) -> None:
-        """A record for every stage of the run, where they are asked for."""
-        settings = self.training.config.curriculum
-        if not settings.evaluate_all:
-            return
-        for stage in range(settings.first_stage, settings.last_stage + 1):
-            if stage != current:
-                found = self._figures(seed, stage, jax.random.fold_in(key, stage))
-            else:
-                found = figures
-            where = {"kind": f"stage_{stage}", "iteration": self.notes.iteration, "seed": seed}
-            self.log.write({**where, **found, "wall_s": self.notes.wall_s})
+        found = {}
+        for stage in range(config.first_stage, config.last_stage + 1) if config.evaluate_all else (current,):
+            held_out = self.curricula.held_out(stage)
+            draws = key if stage == current else jax.random.fold_in(key, stage)
+            found[stage] = summary(self.training.evaluate(state, draws, held_out), held_out.epsilon)
+        return found
 
     def _promote(self, promoted: list[bool]) -> None:
         """New parameters and episodes for the seeds that were promoted; they keep what they know."""

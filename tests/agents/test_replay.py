@@ -81,6 +81,10 @@ def test_a_hundred_thousand_fit_in_one_gib():
     ring: Replay = jax.eval_shape(lambda: empty_replay(100_000, SeenSpec(33, (64, 44)), big))
     assert 0.8 * GIB < stored_bytes(ring) < 0.85 * GIB
     assert ring.capacity == 100_000
+    whole = jax.eval_shape(
+        lambda: empty_replay(100_000, SeenSpec(33, (64, 44)), big, labelled=True, masked=True)
+    )
+    assert stored_bytes(whole) < 0.86 * GIB
 
 
 def test_a_ring_without_pictures():

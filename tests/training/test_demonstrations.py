@@ -145,7 +145,7 @@ def test_locked_knobs_and_barred_modules_stay_out():
     edit = program("edit")(1.0 - state.u, state, only)
     assert int(edit.module) == 1
     assert np.flatnonzero(np.asarray(edit.delta)).tolist() == [tilt]
-    act = jax.vmap(lambda key: carried_out(key, edit, only, spec, Disturbance(1.0, 1.0)))
+    act = jax.vmap(lambda key: carried_out(key, edit, only.free, spec, Disturbance(1.0, 1.0)))
     module, delta = act(jax.random.split(jax.random.key(0), 64))
     assert set(np.asarray(module).tolist()) == {1}
     assert set(np.flatnonzero(np.abs(np.asarray(delta)).max(axis=0)).tolist()) == {tilt}

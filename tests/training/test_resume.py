@@ -97,6 +97,7 @@ def test_a_whole_run_writes_what_it_should(whole):
     # Rows of both stages, each with its mask and its teacher's choice.
     masks = np.asarray(loop.replay.rows.free[0])[: int(loop.replay.filled[0])]
     assert len(np.unique(masks, axis=0)) == 2
+    assert not np.any(np.asarray(loop.replay.rows.delta[0])[: len(masks)][~masks])
     assert np.any(np.asarray(loop.replay.rows.labels.delta))
     assert json.loads((whole / "config.json").read_text())["config"]["loop"]["iterations"] == 60
 

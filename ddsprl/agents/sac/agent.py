@@ -152,13 +152,7 @@ class Sac:
         return found
 
     def act(
-        self,
-        key: jax.Array,
-        state: SacState,
-        seen: Seen,
-        allowed: Allowed,
-        *,
-        greedy: bool = False,
+        self, key: jax.Array, state: SacState, seen: Seen, allowed: Allowed, *, greedy: bool = False
     ) -> AgentAction:
         """Choose an action at one observation.
 

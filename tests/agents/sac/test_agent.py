@@ -199,3 +199,15 @@ def test_every_transition_may_bring_its_own_mask():
     ]
     assert float(together) == pytest.approx(np.mean(alone), rel=1e-5)
     assert float(together) != pytest.approx(float(AGENT.critic_loss(critic, steps, y, ALLOWED)), rel=1e-4)
+
+
+def test_an_update_goes_by_the_masks_of_its_batch_and_by_no_other():
+    """Critics, actor, teacher and temperatures, given a wrong mask for all beside them."""
+    sac, steps, state = taught(), transitions(8), INIT(KEY)
+    labels = Labels(jnp.ones(8, jnp.int32), jnp.full((8, 4), 0.6))
+    masked = steps._replace(labels=labels, free=jnp.tile(FREE, (8, 1)))
+    update = jax.jit(sac.update)
+    wanted = update(KEY, state, masked._replace(free=None), ALLOWED)
+    chex.assert_trees_all_close(update(KEY, state, masked, ACTIONS.allowed(jnp.ones(4))), wanted, atol=1e-6)
+    other = update(KEY, state, masked._replace(free=None), ACTIONS.allowed(jnp.ones(4)))
+    assert distance(other[0].actor, wanted[0].actor) > 1e-6
