@@ -292,9 +292,10 @@ def _left(method: Method, budget: int, shared: float) -> int:
     Raises:
         UserError: fewer than it has starting points.
     """
-    left = budget - math.ceil(shared) if method.charge_shared else budget
+    allowed = budget * method.times
+    left = allowed - math.ceil(shared) if method.charge_shared else allowed
     if left < method.count:
-        paid = f"{budget} renders leave {left} after the shared work of its start"
+        paid = f"{allowed} renders leave {left} after the shared work of its start"
         raise UserError(f"{method.label}: {paid}, fewer than its {method.count} starting points")
     return left
 

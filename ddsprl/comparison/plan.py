@@ -7,6 +7,7 @@
         start: library                 # a name of the start registry; `library` if left out
         count: 64                      # positions to start at; 64 if left out
         charge_shared: true            # shared work is paid from the budget; false if left out
+        times: 10                      # it may spend ten times the budget; 1 if left out
         settings: {population: 32}     # of the solver; the rest at their defaults
 
 Every key that is not known is an error that names the nearest one.
@@ -22,6 +23,7 @@ from ddsprl.io.yaml_files import read_yaml
 
 DEFAULT_START, DEFAULT_COUNT = "library", 64
 MOST_STARTS = 4096
+MOST_TIMES = 1000
 TOP = ("defaults", "methods")
 
 
@@ -37,6 +39,8 @@ class Method:
         charge_shared: whether work that the start shares among targets (pages of a library, renders that
             trained a model) is taken out of the budget, divided by the targets of the comparison. It is
             reported in any case.
+        times: how many times the budget of its table it may spend. Not an equal comparison: it answers how
+            much longer another method must search.
         settings: of the solver; others are at their defaults.
     """
 
@@ -45,6 +49,7 @@ class Method:
     start: str = DEFAULT_START
     count: int = DEFAULT_COUNT
     charge_shared: bool = False
+    times: int = 1
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def solver_settings(self) -> dict[str, Any]:
@@ -117,7 +122,7 @@ def load_plan(path: Path, *, solvers: Sequence[str], starts: Sequence[str], opti
 
 def _method(entry: Any, where: str, solvers: Sequence[str], starts: Sequence[str]) -> Method:
     if not isinstance(entry, dict):
-        raise UserError(f"{where}: must hold label, solver, start, count, charge_shared and settings")
+        raise UserError(f"{where}: must hold label, solver, start, count, charge_shared, times and settings")
     _check_keys(entry, [f.name for f in fields(Method)], where)
     solver = entry.get("solver")
     if solver is None:
@@ -132,13 +137,19 @@ def _method(entry: Any, where: str, solvers: Sequence[str], starts: Sequence[str
         raise UserError(f"{where}: label is {label!r}; letters, digits, - and _ are allowed")
     if not isinstance(settings, dict):
         raise UserError(f"{where}: settings must be values by name")
-    count = entry.get("count", DEFAULT_COUNT)
-    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_STARTS:
-        raise UserError(f"{where}: count is {count!r}, allowed are 1 to {MOST_STARTS}")
+    count = _whole(entry, "count", DEFAULT_COUNT, MOST_STARTS, where)
+    times = _whole(entry, "times", 1, MOST_TIMES, where)
     charge_shared = entry.get("charge_shared", False)
     if not isinstance(charge_shared, bool):
         raise UserError(f"{where}: charge_shared is {charge_shared!r}, allowed are true and false")
-    return Method(label, solver, start, count, charge_shared, settings)
+    return Method(label, solver, start, count, charge_shared, times, settings)
+
+
+def _whole(entry: Mapping[str, Any], name: str, default: int, most: int, where: str) -> int:
+    value = entry.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise UserError(f"{where}: {name} is {value!r}, allowed are 1 to {most}")
+    return value
 
 
 def _frozen(value: Any) -> Any:

@@ -131,8 +131,9 @@ def check_methods(settings: Settings) -> None:
             make_solver(method.solver, **method.solver_settings())
         except (TypeError, ValueError) as error:
             raise UserError(f"method {method.label!r}: {error}") from error
-        if min(settings.budgets) < method.count:
-            short = f"a budget of {min(settings.budgets)} does not pay for its {method.count} starts"
+        least = min(settings.budgets) * method.times
+        if least < method.count:
+            short = f"a budget of {least} does not pay for its {method.count} starts"
             raise UserError(f"method {method.label!r}: {short}; raise --budgets, or lower count")
 
 

@@ -18,7 +18,8 @@ crossings), are ranked: the best distinct ones take the slots, the best one the 
 The hottest slots are for the best probes even where a replica is better: a jump over a hill lands on a slope,
 and is worth something only after some steps down. A replica that keeps a slot goes on as if nothing had been.
 
-With the default settings the probes are the dither: the continuous one is off (see `ScheduleConfig.dither`).
+With the default settings the probes are the dither and the step falls with the budget: the continuous
+dither and the scheduler's adaptation are off (`ScheduleConfig`), since neither paid at equal cost.
 """
 
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ import optax
 
 from ddsprl.agents import Allowed, Sac, SacState, Seen
 from ddsprl.agents.imitation import Score, score
-from ddsprl.agents.replay import Rows, dequantize
+from ddsprl.agents.replay import Rows, restored
 from ddsprl.agents.types import Labels, Params
 from ddsprl.io import UserError
 from ddsprl.plant import in_chunks
@@ -31,20 +31,20 @@ class Examples(NamedTuple):
 
     Attributes:
         rest: float32 `[r]`.
-        current: uint8 `[bands, frames]`, or None.
-        target: likewise.
+        target: as a replay stores it, uint8 `[bands, frames]`, or None.
+        away: likewise, int8.
         labels: the demonstrator's choices.
     """
 
     rest: jax.Array
-    current: jax.Array | None
     target: jax.Array | None
+    away: jax.Array | None
     labels: Labels
 
     @property
     def seen(self) -> Seen:
         """The observations; leading axes are kept."""
-        return Seen(self.rest, dequantize(self.current), dequantize(self.target))
+        return restored(self.rest, self.target, self.away)
 
 
 def mean_score(
@@ -77,7 +77,7 @@ def split(demos: Demonstrations, held_out: float) -> tuple[Examples, Examples]:
         raise UserError(f"demonstrations: {episodes} episode; cloning holds some out and needs 2 or more")
     kept = episodes - min(max(1, round(held_out * episodes)), episodes - 1)
     rows: Rows = demos.rows
-    whole = Examples(rows.rest, rows.current, rows.target, demos.labels)
+    whole = Examples(rows.rest, rows.target, rows.away, demos.labels)
     border = int(np.searchsorted(demos.episode, kept))
     train = jax.tree.map(lambda x: jnp.asarray(x[:border]), whole)
     return train, jax.tree.map(lambda x: jnp.asarray(x[border:]), whole)

@@ -31,7 +31,8 @@ class LoopConfig:
             of what would have come counts.
         chunk: iterations of one compiled call.
         off_mode: early on, the probability of a module other than the policy's likeliest.
-        off_mode_share: how long that is, as a share of the iterations.
+        off_mode_share: how long that is, as a share of the iterations; counted are those in which the policy
+            chooses among several modules.
         finite_horizon: the networks see the time, and a time limit counts as an end.
         demo_share: of every batch, taken from demonstrations where there are some.
     """
@@ -82,6 +83,9 @@ class CurriculumConfig:
         evaluate_all: also evaluate on every other stage, for curves that do not jump where a stage is passed.
         patience_evaluations: in a row that must stay under the threshold.
         rehearsal: share of a stage's training targets that are of the stages before it, as many of each.
+        refresh_every: iterations after which the training targets are other ones (running episodes begin
+            anew); 0 for one bucket throughout. An agent that hears the same ones again and again learns them
+            by heart.
         threshold: median evaluation loss under which a stage is passed. None: the committed reference's.
     """
 
@@ -93,6 +97,7 @@ class CurriculumConfig:
     evaluate_all: bool = False
     patience_evaluations: int = 2
     rehearsal: float = 0.0
+    refresh_every: int = 0
     threshold: float | None = None
 
     @property
@@ -183,6 +188,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "curriculum.first_stage": (1, len(STAGES)),
     "curriculum.last_stage": (1, len(STAGES)),
     "curriculum.rehearsal": (0.0, 0.9),
+    "curriculum.refresh_every": (0, 10**9),
     "curriculum.evaluate_every": (1, 10**9),
     "curriculum.evaluate_episodes": (1, 4096),
     "curriculum.patience_evaluations": (1, 1000),

@@ -1,7 +1,8 @@
 """The stages of every seed: parameters of the environment, held-out buckets, promotion.
 
-A stage's buckets are made once and shared by the seeds that stand on it. All stages have equal shapes, so a
-promotion compiles nothing anew.
+A stage's buckets are shared by the seeds that stand on it. Training buckets are drawn anew every so many
+iterations (`curriculum.refresh_every`): which draw is the present one is a function of the iteration, so that
+a resumed run has the same. All stages have equal shapes, so a promotion compiles nothing anew.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from ddsprl.training.config import RunConfig
 
 # Held-out presets for training's own evaluations; those of `ddsprl.evaluate` have seeds of their own.
 HELD_OUT_SEED = 1_000
+# Between the seeds of successive draws of a training bucket.
+_DRAW_STRIDE = 1_000_003
 
 
 class StageParams(NamedTuple):
@@ -55,16 +58,27 @@ class Curricula:
         self.states = [begin] * config.seeds if states is None else list(states)
         self._config, self._env = config, env
         self._made: dict[int, StageParams] = {}
-        self._buckets: dict[int, EnvParams] = {}
+        self._buckets: dict[tuple[int, int], EnvParams] = {}
         self._held_out: dict[int, EnvParams] = {}
+        self._draw = 0
+
+    def at(self, iteration: int) -> None:
+        """Let the training buckets be those of an iteration."""
+        every = self._config.curriculum.refresh_every
+        draw = iteration // every if every else 0
+        if draw != self._draw:
+            self._draw = draw
+            self._made.clear()
+            self._buckets.clear()
 
     def of_stage(self, stage: int) -> StageParams:
         """Parameters of a stage."""
         if stage not in self._made:
-            own = self._own(stage)
-            before = range(self._config.curriculum.first_stage, stage)
-            share = self._config.curriculum.rehearsal
-            train = mixed(own, [self._own(number) for number in before] if share else [], share)
+            size, share = self._config.env.bucket, self._config.curriculum.rehearsal
+            before = range(self._config.curriculum.first_stage, stage) if share else ()
+            each = round(share * size / len(before)) if before else 0
+            own = self._bucket(stage, size)
+            train = mixed(own, [self._bucket(number, each) for number in before])
             self._made[stage] = StageParams(own, train, self.held_out(stage))
         return self._made[stage]
 
@@ -77,13 +91,11 @@ class Curricula:
             self._held_out[stage] = found
         return self._held_out[stage]
 
-    def _own(self, stage: int) -> EnvParams:
-        if stage not in self._buckets:
-            settings = self._config.env
-            self._buckets[stage], _ = stage_params(
-                self._env, stage, count=settings.bucket, seed=settings.seed
-            )
-        return self._buckets[stage]
+    def _bucket(self, stage: int, count: int) -> EnvParams:
+        if (stage, count) not in self._buckets:
+            seed = self._config.env.seed + _DRAW_STRIDE * self._draw
+            self._buckets[stage, count], _ = stage_params(self._env, stage, count=count, seed=seed)
+        return self._buckets[stage, count]
 
     def stacked(self) -> EnvParams:
         """Training parameters of all seeds, leaves `[S, ...]`."""
@@ -109,19 +121,17 @@ class Curricula:
         return after.stage > before.stage
 
 
-def mixed(own: EnvParams, before: Sequence[EnvParams], share: float) -> EnvParams:
-    """A stage's parameters with a part of its targets replaced by those of other stages.
+def mixed(own: EnvParams, before: Sequence[EnvParams]) -> EnvParams:
+    """A stage's parameters with the last of its targets replaced by those of other stages.
 
     Every target keeps the mask and the margin of its stage; nothing else differs between stages.
 
     Args:
         own: of the stage, with a bucket.
-        before: of the others, with buckets as large.
-        share: of the targets that are theirs, as many of each.
+        before: of the others; all of their targets are taken.
     """
-    size = jnp.shape(own.targets.notes.midi)[0]
-    each = round(share * size / len(before)) if before else 0
-    counts = [size - each * len(before), *(each for _ in before)]
+    theirs = [jnp.shape(params.targets.notes.midi)[0] for params in before]
+    counts = [jnp.shape(own.targets.notes.midi)[0] - sum(theirs), *theirs]
     parts = [_some(params, count) for params, count in zip([own, *before], counts, strict=True)]
     return own._replace(targets=jax.tree.map(lambda *x: jnp.concatenate(x), *parts))
 

@@ -32,16 +32,16 @@ from ddsprl.training.demonstrations import About, Demonstrations, setup_for
 
 FORMAT = "ddsprl-demonstrations"
 # Counted up when rows, labels or the observation change: older files then mean nothing.
-VERSION = 1
+VERSION = 2
 ABOUT, MOST_ABOUT_BYTES = "about", 1 << 20
 # What NumPy and zipfile raise for archives that are cut, altered, or claim what is not there.
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 # Kind and shape of every array; letters stand for numbers that must agree.
 _KINDS: dict[str, tuple[type, tuple[str, ...]]] = {
-    "current": (np.uint8, ("n", "bands", "frames")),
     "target": (np.uint8, ("n", "bands", "frames")),
-    "next_current": (np.uint8, ("n", "bands", "frames")),
+    "away": (np.int8, ("n", "bands", "frames")),
+    "next_away": (np.int8, ("n", "bands", "frames")),
     "rest": (np.float32, ("n", "r")),
     "next_rest": (np.float32, ("n", "r")),
     "module": (np.int32, ("n",)),
@@ -189,7 +189,7 @@ def _check_sizes(arrays: dict[str, np.ndarray], env: MatchEnv, rest: tuple[str, 
     """Whether observations and actions have the environment's shapes."""
     fields = {field.name: field for field in env.layout}
     wanted = {
-        "current": fields["current"].shape,
+        "target": fields["target"].shape,
         "rest": (sum(fields[name].size for name in rest),),
         "delta": (env.n_params,),
     }

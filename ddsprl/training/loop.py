@@ -93,6 +93,7 @@ class Training:
             extremes=no_extremes(self.env),
             key=loop_key,
             steps=jnp.zeros((), jnp.int32),
+            choices=jnp.zeros((), jnp.int32),
         )
 
     @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
@@ -132,6 +133,7 @@ class Training:
             extremes=update_extremes(loop.extremes, done, info["best_loss"], info["final"]),
             key=key,
             steps=loop.steps + 1,
+            choices=loop.choices + jnp.max(choice.by_policy).astype(jnp.int32),
         )
         return after, metrics
 
@@ -140,7 +142,7 @@ class Training:
         settings = self.config.loop
         allowed = jax.vmap(self.agent.actions.allowed)(loop.envs.env.episode.free)
         keys = jax.random.split(key, settings.n_envs)
-        early = loop.steps < round(settings.off_mode_share * settings.iterations)
+        early = loop.choices < round(settings.off_mode_share * settings.iterations)
         off_mode = jnp.where(early, settings.off_mode, -1.0)
         seen = seen_of(loop.obs, self.rest)
         state = loop.agent

@@ -57,6 +57,7 @@ class Loop(NamedTuple):
         extremes: the best and the worst episode since the last snapshot.
         key: from which every iteration draws.
         steps: int32 scalar, iterations done.
+        choices: int32 scalar, of these, those in which the policy had several modules to choose from.
     """
 
     agent: SacState
@@ -68,6 +69,7 @@ class Loop(NamedTuple):
     extremes: Extremes
     key: jax.Array
     steps: jax.Array
+    choices: jax.Array
 
 
 @dataclass

@@ -76,6 +76,7 @@ class Trainer:
         if resumed:
             self.loop, self.notes = self._restored()
             self.curricula = Curricula(config, training.env, self.notes.curriculum)
+            self.curricula.at(self.notes.iteration)
             self.params = self.curricula.stacked()
         else:
             self.curricula = Curricula(config, training.env)
@@ -182,6 +183,8 @@ class Trainer:
         self.notes.wall_s += time.monotonic() - begun
         if due(config.log.every):
             self._log(metrics)
+        if due(config.curriculum.refresh_every):
+            self._new_targets([True] * config.seeds)
         if due(config.curriculum.evaluate_every):
             self._evaluate()
         if due(config.log.snapshots_every):
@@ -236,7 +239,9 @@ class Trainer:
             key = jax.random.fold_in(jax.random.fold_in(key, _EVALUATE), self.notes.iteration)
             each = self._figures(seed, stage, key)
             figures = each[stage]
-            promoted.append(self.curricula.count(seed, figures["median_loss"]))
+            # What was there before training says nothing of training.
+            trained = self.notes.iteration > 0
+            promoted.append(trained and self.curricula.count(seed, figures["median_loss"]))
             self.notes.evaluations += 1
             where = {"kind": "evaluation", "iteration": self.notes.iteration, "seed": seed, "stage": stage}
             passes = {"passes": self.curricula.states[seed].passes, "promoted": promoted[-1]}
@@ -268,16 +273,21 @@ class Trainer:
 
     def _promote(self, promoted: list[bool]) -> None:
         """New parameters and episodes for the seeds that were promoted; they keep what they know."""
-        self._snapshot()
-        self.params = self.curricula.stacked()
-        where = self.notes.iteration
-        keys = jnp.stack([jax.random.fold_in(jax.random.fold_in(k, _PROMOTE), where) for k in self.keys])
-        self.loop = self.training.new_episodes(self.loop, keys, self.params, jnp.asarray(promoted))
+        self._new_targets(promoted)
         if self.loop.demos is not None:
             stages = {self.curricula.states[i].stage for i, done in enumerate(promoted) if done}
             for stage in sorted(stages):
                 states = zip(self.curricula.states, promoted, strict=True)
                 self._demonstrate(stage, [done and state.stage == stage for state, done in states])
+
+    def _new_targets(self, chosen: list[bool]) -> None:
+        """The parameters of this iteration and these stages, and new episodes for some seeds."""
+        self._snapshot()
+        self.curricula.at(self.notes.iteration)
+        self.params = self.curricula.stacked()
+        where = self.notes.iteration
+        keys = jnp.stack([jax.random.fold_in(jax.random.fold_in(k, _PROMOTE), where) for k in self.keys])
+        self.loop = self.training.new_episodes(self.loop, keys, self.params, jnp.asarray(chosen))
 
     def _snapshot(self) -> None:
         """Sounds of the first seed's best and worst episode; then these are looked for anew."""

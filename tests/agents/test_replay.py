@@ -17,6 +17,8 @@ from ddsprl.agents.replay import (
     empty_replay,
     pack,
     quantize,
+    quantize_distance,
+    restored,
     sample,
     stored_bytes,
 )
@@ -60,8 +62,9 @@ def test_what_comes_out_is_what_went_in(write):
     found = jax.jit(sample, static_argnums=2)(jax.random.key(0), replay, 32)
     expected = numbered(found.reward / 2.0)
     chex.assert_trees_all_equal_shapes_and_dtypes(found, expected)
+    # Half a level of the target's, and of a distance of at most a half.
     half_level = 0.5 * (PICTURE_HIGH - PICTURE_LOW) / LEVELS
-    chex.assert_trees_all_close(found, expected, atol=half_level + 1e-6)
+    chex.assert_trees_all_close(found, expected, atol=half_level + 0.03 * 0.5)
     chex.assert_trees_all_close(found.seen.rest, expected.seen.rest)
     np.testing.assert_array_equal(found.terminated, expected.terminated)
 
@@ -104,6 +107,26 @@ def test_levels_keep_the_range_and_clip_beyond_it():
     found = dequantize(quantize(ends))
     assert found is not None
     np.testing.assert_allclose(found, [PICTURE_LOW, PICTURE_HIGH] * 2, atol=1e-6)
+
+
+def test_small_distances_are_kept_finely_and_large_ones_to_a_twentieth():
+    away = jnp.concatenate([jnp.linspace(-0.01, 0.01, 401), jnp.geomspace(0.01, 3.0, 200)])
+    target = jnp.linspace(PICTURE_LOW, PICTURE_HIGH, 601)
+    found = restored(jnp.zeros(1), quantize(target), quantize_distance(target + away, target))
+    assert found.current is not None and found.target is not None
+    np.testing.assert_allclose(found.target, target, atol=0.5 * 3.0 / LEVELS + 1e-6)
+    off = np.abs(np.asarray(found.current - found.target - away))
+    # 0.09 dB, what a level moved by 1 % makes, is 0.0018 of the pictures' unit of 50 dB.
+    assert off[np.abs(away) < 0.002].max() < 0.0002
+    assert (off <= 0.03 * np.abs(away) + 0.0002).all()
+
+
+def test_no_distance_is_no_distance_and_what_is_too_far_is_clipped():
+    target = jnp.asarray([0.3, PICTURE_LOW, PICTURE_HIGH])
+    same = restored(jnp.zeros(1), quantize(target), quantize_distance(target, target))
+    np.testing.assert_array_equal(same.current, same.target)
+    far = quantize_distance(target + jnp.asarray([9.0, 3.0, -3.0]), target)
+    np.testing.assert_array_equal(far, [127, 127, -127])
 
 
 def test_labels_are_kept_where_there_is_room_for_them():

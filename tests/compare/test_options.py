@@ -67,6 +67,7 @@ def test_options(capsys, config, tmp_path, options, said):
         ("settings: {members", "setings: {members", "did you mean 'settings'"),
         ("members: 2", "membrs: 2", "members"),
         ("count: 4", "count: 0", "count is 0"),
+        ("count: 4", "count: 4, times: 0", "times is 0, allowed are 1 to 1000"),
         ("label: adam", "label: random", "twice"),
         ("label: adam", "label: a/b", "letters"),
         ("label: adam,", "label: [adam,", "is not YAML"),

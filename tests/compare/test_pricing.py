@@ -24,6 +24,7 @@ defaults: {suite: random, targets: 3, seeds: 2, budgets: [96], sample_rate: 8000
 methods:
   - {label: paid, solver: random, start: library, count: 8, charge_shared: true, settings: {population: 8}}
   - {label: shown, solver: random, start: library, count: 8, settings: {population: 8}}
+  - {label: longer, solver: random, start: neutral, count: 8, times: 3, settings: {population: 8}}
   - label: hybrid
     solver: hybrid
     start: neutral
@@ -91,6 +92,15 @@ def test_shared_work_is_paid_by_the_targets_and_shown(charged):
         assert rows[label]["renders"] == f"{renders:.0f}"
         assert rows[label]["shared renders"] == f"{shared:.0f}"
         assert rows[label]["charged in all"] == f"{renders + shared:.0f}"
+
+
+@pytest.mark.slow
+def test_a_method_may_spend_a_multiple_of_the_budget_of_its_table(charged):
+    results = strict(charged[0] / "results.json")
+    runs = [run for run in results["runs"] if run["method"] == "longer"]
+    assert {(run["budget"], run["renders"]) for run in runs} == {(96, 3 * 96)}
+    assert next(m for m in results["options"]["methods"] if m["label"] == "longer")["times"] == 3
+    assert cost_rows(charged[0])["longer"]["renders"] == "288"
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from ddsprl.fitting.solver import Answer, Space, Start
 D, KEY = 3, jax.random.key(5)
 SPACE = Space(jnp.asarray([1.0, 1.0, 0.0]), jnp.asarray([0.0, 0.0, 0.25]), jnp.zeros(D))
 START = Start(jnp.asarray([[0.5, 0.5, 0.25], [0.2, 0.8, 0.25]]), jnp.asarray([1.0, 2.0]))
-CALM = ScheduleConfig(dither=0.0)
+CALM = ScheduleConfig(adaptive=True, dither=0.0)
 LAW = Hybrid(replicas=2, probes=0, exchange_every=0, schedule=CALM)
 STILL = [[0.0] * D] * 2
 # Constant steps, momentum and dither.
@@ -101,7 +101,7 @@ def test_a_loss_that_only_equals_the_best_is_no_progress():
 
 
 def test_no_step_is_longer_than_the_slew_nor_a_gradient_than_its_clip():
-    wild = replace(LAW, schedule=ScheduleConfig(dither=0.0, first_rate=50.0))
+    wild = replace(LAW, schedule=replace(CALM, first_rate=50.0))
     after = turn(wild, begin(wild), [1.0, 2.0], [[1e8, -1e8, 0.0], [1e-3, 0.0, 0.0]])
     moved = np.abs(places(after) - np.asarray(START.u))
     np.testing.assert_allclose(moved.max(), wild.slew, atol=1e-4)
@@ -183,7 +183,8 @@ def test_a_reserved_slot_stays_with_its_replica_when_no_probe_was_finite():
 ABLATIONS = {
     "no dither": Hybrid(schedule=CALM),
     "no exchange": Hybrid(exchange_every=0),
-    "no schedule": Hybrid(schedule=ScheduleConfig(adaptive=False)),
+    "as shipped": Hybrid(),
+    "adaptive schedule": Hybrid(schedule=ScheduleConfig(adaptive=True)),
     "no probes": Hybrid(probes=0),
     "no monitor": Hybrid(watch=False),
     "no crossing": Hybrid(cross_starts=False),

@@ -10,7 +10,7 @@ import pytest
 from ddsprl.fitting import schedule
 from ddsprl.fitting.schedule import Feedback, Gains, ScheduleConfig, fresh_gains
 
-CONFIG = ScheduleConfig(dither=0.05)
+CONFIG = ScheduleConfig(adaptive=True, dither=0.05)
 HALFWAY = fresh_gains(CONFIG)._replace(step=jnp.float32(0.5), heat=jnp.float32(0.5))
 START, END = jnp.float32(0.0), jnp.float32(1.0)
 
@@ -116,6 +116,7 @@ def test_a_divergence_halves_the_step_and_ends_the_dither():
 def test_without_a_schedule_every_factor_stays_at_one(improved):
     config = replace(CONFIG, adaptive=False)
     gains = after(fresh_gains(config), improved=improved, cosine=-1.0, steps=20, config=config)
-    gains = schedule.back_off(gains, config)
     assert (gains.step, gains.heat) == (1.0, 1.0)
     np.testing.assert_allclose(schedule.sigma(gains, START, config), config.dither)
+    # But for a divergence: the guard is no part of the schedule.
+    np.testing.assert_allclose(schedule.back_off(gains, config).step, 0.5)

@@ -79,5 +79,24 @@ def test_earlier_stages_are_rehearsed_with_their_own_masks():
 
 def test_margins_of_rehearsed_targets_are_those_of_their_stage():
     own = [curricula().of_stage(n).own._replace(epsilon=np.float32(n)) for n in (1, 2)]
-    margin = np.asarray(mixed(own[1], own[:1], 0.25).targets.margin)
-    assert sorted(margin) == [1.0] * round(margin.size / 4) + [2.0] * (margin.size - round(margin.size / 4))
+    two = own[0]._replace(targets=jax.tree.map(lambda x: x[:2], own[0].targets))
+    margin = np.asarray(mixed(own[1], [two]).targets.margin)
+    assert margin.tolist() == [2.0] * (margin.size - 2) + [1.0] * 2
+
+
+def test_training_targets_are_other_ones_with_time_and_the_same_at_the_same_time():
+    found = curricula(refresh_every=10)
+    first = found.of_stage(2)
+    found.at(9)
+    assert found.of_stage(2) is first
+    found.at(10)
+    second = found.of_stage(2)
+    assert not np.any(np.all(np.asarray(second.train.targets.u) == first.train.targets.u, axis=-1))
+    np.testing.assert_array_equal(second.held_out.targets.u, first.held_out.targets.u)
+    assert jax.tree.map(np.shape, second) == jax.tree.map(np.shape, first)
+    resumed = curricula(refresh_every=10)
+    resumed.at(19)
+    np.testing.assert_array_equal(resumed.of_stage(2).train.targets.u, second.train.targets.u)
+    constant = curricula()
+    constant.at(10**6)
+    np.testing.assert_array_equal(constant.of_stage(2).train.targets.u, first.train.targets.u)

@@ -44,7 +44,7 @@ def test_files_that_cannot_be_used_are_refused_in_one_line(tmp_path):
     demos, m, path, bad = recorded(), made(), tmp_path / "demos.npz", tmp_path / "bad.npz"
     save_demonstrations(path, demos)
     delta, setup = demos.rows.delta, demos.about.setup
-    assert demos.rows.current is not None
+    assert demos.rows.target is not None
     wrong = [
         ({"format": "something"}, "format is 'something'"),
         ({"version": 99}, "version is 99"),
@@ -61,7 +61,7 @@ def test_files_that_cannot_be_used_are_refused_in_one_line(tmp_path):
         ({"reward": np.full_like(demos.rows.reward, np.nan)}, "not finite"),
         ({"label_module": np.full_like(demos.labels.module, 4)}, "none of 0 to 3"),
         ({"episode": np.zeros_like(demos.episode)}, "episode"),
-        ({"current": demos.rows.current[:, :, :-1]}, "array target is"),
+        ({"target": demos.rows.target[:, :, :-1]}, "array away is"),
     ]  # fmt: skip
     for changes, words in wrong:
         rewritten(path, bad, **changes)

@@ -9,7 +9,7 @@ import pytest
 
 from ddsprl.agents import action_spec, seen_of
 from ddsprl.agents.observing import REST
-from ddsprl.agents.replay import quantize
+from ddsprl.agents.replay import quantize_distance
 from ddsprl.env.targets import recording_targets
 from ddsprl.fitting.registry import make_solver
 from ddsprl.fitting.solver import iteration_cost
@@ -85,8 +85,8 @@ def test_a_row_is_what_the_environment_gives(played):
             np.testing.assert_allclose(rows.reward[i], found.reward, rtol=1e-4, atol=1e-4)
             assert bool(rows.terminated[i]) == bool(found.terminated)
             # Rounding may fall the other way where a value lies between two levels.
-            off = np.abs(np.asarray(rows.current[i], int) - np.asarray(quantize(current["current"]), int))
-            assert off.max() <= 1
+            level = quantize_distance(current["current"], current["target"])
+            assert np.abs(np.asarray(rows.away[i], int) - np.asarray(level, int)).max() <= 1
             current, now = found.obs, found.state
 
 

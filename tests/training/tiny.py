@@ -46,6 +46,7 @@ RUN: dict[str, Any] = SMALL | {
         "patience_evaluations": 2,
         "threshold": 100.0,
         "rehearsal": 0.5,
+        "refresh_every": 15,
         "evaluate_all": True,
     },
     "log": {"name": "tiny", "every": 3, "checkpoint_every": 6, "tensorboard": False, "snapshots_every": 12},

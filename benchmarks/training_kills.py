@@ -1,0 +1,162 @@
+"""What `kill -9` costs a training run: one in one go, and one that is killed at random moments.
+
+The run is `configs/quick.yaml`, shortened, with frequent checkpoints. It is trained undisturbed first. Then
+it is begun again and killed at random moments, from the start of the process on, each time continued by
+`--resume` (or begun anew, where not even its directory was there). Every kill may cost what came after the
+last checkpoint and nothing else; in the end the log (but for what a clock says) and every array of the last
+checkpoint must be those of the undisturbed run, bit for bit.
+
+    python benchmarks/training_kills.py
+    python benchmarks/training_kills.py --quick
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from _common import parser, print_table, save
+from ddsprl.io.checkpoints import Checkpoints
+from ddsprl.io.run_log import read_log
+from ddsprl.training.options import config_of
+from ddsprl.training.storing import items_of, loop_like
+from ddsprl.training.trainer import prepared
+
+ROOT = Path(__file__).resolve().parent.parent
+NAME = "kills-001"
+# What a clock says.
+WALL = ("wall_s", "steps_per_s", "evaluation_s", "demonstrations_s")
+
+
+def started(*arguments: object) -> subprocess.Popen[str]:
+    """The command line; what it says is thrown away."""
+    command = [sys.executable, "-m", "ddsprl.train", *map(str, arguments)]
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(command, cwd=ROOT, stdout=quiet, stderr=quiet, text=True)
+
+
+def first_arguments(out: Path, options: argparse.Namespace) -> list[object]:
+    """The command line of a new run."""
+    fields = {
+        "log.name": NAME[:-4],
+        "log.every": options.interval,
+        "log.checkpoint_every": options.interval,
+        "log.tensorboard": False,
+        "log.snapshots_every": 0,
+        "loop.iterations": options.iterations,
+        "curriculum.evaluate_every": 5 * options.interval,
+    }
+    given: list[object] = ["--config", "configs/quick.yaml", "--out", out, "--quiet"]
+    for name, value in fields.items():
+        given += [f"--{name}", value]
+    return given
+
+
+def arguments_of(out: Path, options: argparse.Namespace) -> list[object]:
+    """The command line that goes on with a run, or begins it where there is none."""
+    run = out / NAME
+    return ["--resume", run, "--quiet"] if (run / "config.json").exists() else first_arguments(out, options)
+
+
+def reached(run: Path) -> tuple[int, int]:
+    """The last iteration that the log tells of, and that of the newest checkpoint; 0 where there is none."""
+    log = run / "log.jsonl"
+    told = [r["iteration"] for r in read_log(log) if "iteration" in r] if log.exists() else []
+    kept = Checkpoints(run / "checkpoints").steps() if (run / "checkpoints").exists() else []
+    return max(told, default=0), max(kept, default=0)
+
+
+def kill(out: Path, options: argparse.Namespace, after_s: float) -> dict[str, Any]:
+    """Go on for so long, then kill; what it had reached and what was kept."""
+    before = reached(out / NAME)[1]
+    process = started(*arguments_of(out, options))
+    until = time.perf_counter() + after_s
+    while process.poll() is None and time.perf_counter() < until:
+        time.sleep(0.005)
+    ended = process.poll() is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    told, kept = reached(out / NAME)
+    return {
+        "after_s": after_s,
+        "ended_before": ended,
+        "begun_at": before,
+        "reached": told,
+        "kept": kept,
+        "lost": max(told - kept, 0),
+    }
+
+
+def contents(run: Path) -> tuple[list[Any], list[dict[str, Any]]]:
+    """Arrays of the newest checkpoint, and the log without what a clock says."""
+    training = prepared(config_of(run))
+    found = Checkpoints(run / "checkpoints").restore(items_of(loop_like(training)))
+    arrays = []
+    for x in jax.tree.leaves(found.items):
+        is_key = jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+        arrays.append(np.asarray(jax.random.key_data(x) if is_key else x))
+    records = [{k: v for k, v in r.items() if k not in WALL} for r in read_log(run / "log.jsonl")]
+    return arrays, records
+
+
+def run(options: argparse.Namespace, place: Path) -> dict[str, Any]:
+    """Everything, in a folder that is thrown away."""
+    whole, killed = place / "whole", place / "killed"
+    begun = time.perf_counter()
+    if started(*first_arguments(whole, options)).wait() != 0:
+        raise RuntimeError("the undisturbed run failed")
+    whole_s = time.perf_counter() - begun
+    rng = np.random.default_rng(options.seed)
+    kills = []
+    for _ in range(options.kills):
+        # Most of a process is its start, so kills fall on starting, filling, learning and saving alike.
+        kills.append(kill(killed, options, float(rng.uniform(1.0, 0.8 * whole_s))))
+        print(kills[-1], flush=True)
+    if started(*arguments_of(killed, options)).wait() != 0:
+        raise RuntimeError("the killed run could not go on")
+    (arrays, log), (others, other_log) = contents(whole / NAME), contents(killed / NAME)
+    same = [np.array_equal(a, b, equal_nan=True) for a, b in zip(arrays, others, strict=True)]
+    return {
+        "whole_s": whole_s,
+        "interval": options.interval,
+        "iterations": options.iterations,
+        "kills": kills,
+        "most_lost": max(row["lost"] for row in kills),
+        "arrays": len(same),
+        "arrays_equal": sum(same),
+        "log_records": len(log),
+        "log_equal": log == other_log,
+    }
+
+
+def main() -> None:
+    """Run, print, write."""
+    options_parser = parser(__doc__, rounds=1)
+    options_parser.add_argument("--kills", type=int, help="how often the run is killed (default 10, quick 2)")
+    options_parser.add_argument("--iterations", type=int, help="of the run (default 600, quick 100)")
+    options_parser.add_argument("--interval", type=int, default=25, help="iterations between checkpoints")
+    options_parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    options = options_parser.parse_args()
+    for name, value in (
+        {"kills": 2, "iterations": 100} if options.quick else {"kills": 10, "iterations": 600}
+    ).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    with tempfile.TemporaryDirectory() as place:
+        record = run(options, Path(place))
+    print_table("Kills", record["kills"])
+    print({name: value for name, value in record.items() if name != "kills"})
+    save("training_kills", options, record)
+
+
+if __name__ == "__main__":
+    main()
