@@ -1,5 +1,6 @@
 """Agents: networks, replay and learning; independent of the synthesizer but for `observing`."""
 
+from ddsprl.agents.ascent import Ascent
 from ddsprl.agents.encoder import NetworkConfig
 from ddsprl.agents.observing import action_spec, parts, seen_of, seen_spec, transition_of
 from ddsprl.agents.replay import Replay, add, empty_replay, sample, stored_bytes
@@ -10,6 +11,7 @@ __all__ = [
     "ActionSpec",
     "AgentAction",
     "Allowed",
+    "Ascent",
     "Labels",
     "NetworkConfig",
     "Replay",

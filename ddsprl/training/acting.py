@@ -17,17 +17,21 @@ _BARRED = -1e9
 
 
 class Choice(NamedTuple):
-    """An action, and how its module was come by; the last two are counted in the log.
+    """An action, and how it was come by; the two in the middle are counted in the log.
 
     Attributes:
         action: to be taken.
         by_policy: float scalar, 1 where the policy had several modules to choose from.
         off_mode: float scalar, 1 where besides it is not the likeliest one.
+        key: of the draw of the deltas.
+        drawn: float scalar, 1 where they were drawn from the policy.
     """
 
     action: AgentAction
     by_policy: jax.Array
     off_mode: jax.Array
+    key: jax.Array
+    drawn: jax.Array
 
 
 def explore(
@@ -54,7 +58,7 @@ def explore(
     module = jnp.where(off_mode < 0, jax.random.categorical(pick, policy.log_module), forced)
     delta = agent.actions.shown(policy.delta.sample(spread).value, allowed)[module]
     counted = several.astype(jnp.float32)
-    return Choice(AgentAction(module, delta), counted, counted * (module != mode))
+    return Choice(AgentAction(module, delta), counted, counted * (module != mode), spread, jnp.ones(()))
 
 
 def at_random(agent: Sac, key: jax.Array, allowed: Allowed) -> Choice:
@@ -63,7 +67,7 @@ def at_random(agent: Sac, key: jax.Array, allowed: Allowed) -> Choice:
     module = jax.random.categorical(pick, jnp.where(allowed.modules > 0, 0.0, _BARRED))
     delta = jax.random.uniform(spread, (agent.actions.knobs,), minval=-1.0)
     zero = jnp.zeros(())
-    return Choice(AgentAction(module, agent.actions.shown(delta, allowed)[module]), zero, zero)
+    return Choice(AgentAction(module, agent.actions.shown(delta, allowed)[module]), zero, zero, spread, zero)
 
 
 def playing(

@@ -172,6 +172,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "agent.kickstart": (0.0, 1e3),
     "agent.kickstart_half": (0, 10**9),
     "agent.imitation_batch": (0, 65_536),
+    "agent.reward_gradient": (0.0, 1e6),
     "agent.decay_updates": (0, 10**9),
     "agent.batch": (1, 65_536),
     "agent.updates_per_step": (1, 1024),

@@ -1,9 +1,11 @@
 """The gradient steps of one iteration, on batches mixed from experience and demonstrations."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
-from ddsprl.agents import Allowed, Replay, Sac, SacState, Transition, sample
+from ddsprl.agents import Allowed, Ascent, Replay, Sac, SacState, Transition, sample
 
 Metrics = dict[str, jax.Array]
 
@@ -38,6 +40,7 @@ def learn(
     *,
     demo_share: float,
     critic_first: int,
+    played: Ascent | None = None,
 ) -> tuple[SacState, Metrics]:
     """The gradient steps that belong to one iteration; metrics are those of the last.
 
@@ -51,6 +54,7 @@ def learn(
         demo_share: of a batch.
         critic_first: gradient steps of a run after which the critics lead the actor, and the temperatures
             begin to learn. Before them the actor has a teacher to learn from, if any.
+        played: the iteration's actions with the reward's gradient, if that is to be learnt from.
     """
 
     def one(state, key):
@@ -60,7 +64,8 @@ def learn(
         if agent.taught and size:
             lessons = mixed_batch(read, replay, demos, size=size, share=demo_share)
         lead = (state.updates >= critic_first).astype(jnp.float32)
-        after, metrics = agent.update(draw, state, batch, allowed, lessons=lessons, lead=lead)
+        beside: Any = {"lessons": lessons, "lead": lead, "played": played}
+        after, metrics = agent.update(draw, state, batch, allowed, **beside)
         if critic_first:
             after = _untouched(state, after, state.updates < critic_first)
         return after, metrics

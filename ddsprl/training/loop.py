@@ -15,7 +15,19 @@ from typing import cast
 import jax
 import jax.numpy as jnp
 
-from ddsprl.agents import Labels, Replay, Sac, action_spec, add, parts, seen_of, seen_spec, transition_of
+from ddsprl.agents import (
+    Ascent,
+    Labels,
+    Replay,
+    Sac,
+    action_spec,
+    add,
+    parts,
+    seen_of,
+    seen_spec,
+    transition_of,
+)
+from ddsprl.agents.ascent import usable
 from ddsprl.env import (
     AutoReset,
     EnvParams,
@@ -117,12 +129,12 @@ class Training:
         key, act_key, step_key, learn_key = jax.random.split(loop.key, 4)
         choice = self.choose(act_key, loop)
         action = choice.action
-        found = self.many.step(step_key, loop.envs, action._asdict(), params)
+        found, played = self._played(step_key, loop, choice, params)
         step = transition_of(loop.obs, action.module, action.delta, found, self.rest)
         labels = self.taught(loop.envs, params) if self.agent.taught else None
         step = step._replace(labels=labels, free=loop.envs.env.episode.free)
         replay = add(loop.replay, step)
-        agent, metrics = self._learn(learn_key, loop, replay, params)
+        agent, metrics = self._learn(learn_key, loop, replay, params, played)
         done, info = found.terminated | found.truncated, found.info
         after = loop._replace(
             agent=agent,
@@ -163,7 +175,25 @@ class Training:
 
         return jax.vmap(one)(envs.env)
 
-    def _learn(self, key: jax.Array, loop: Loop, replay: Replay, params: EnvParams):
+    def _played(
+        self, key: jax.Array, loop: Loop, choice: Choice, params: EnvParams
+    ) -> tuple[Timestep, Ascent | None]:
+        """The step of all episodes, and how their rewards rise with the deltas, where that is learnt from."""
+        module, delta = choice.action
+
+        def step(delta):
+            found = self.many.step(key, loop.envs, {"module": module, "delta": delta}, params)
+            return jnp.sum(found.reward), found
+
+        if self.config.agent.reward_gradient == 0:
+            return step(delta)[1], None
+        # An episode's reward depends on no other's action, so that the sum has the slopes of all.
+        slope, found = jax.grad(step, has_aux=True)(delta)
+        allowed = jax.vmap(self.agent.actions.allowed)(loop.envs.env.episode.free)
+        seen = seen_of(loop.obs, self.rest)
+        return found, Ascent(choice.key, seen, allowed, module, usable(slope, choice.drawn))
+
+    def _learn(self, key: jax.Array, loop: Loop, replay: Replay, params: EnvParams, played: Ascent | None):
         """Gradient steps, once there are transitions enough."""
         settings = self.config.loop
 
@@ -177,6 +207,7 @@ class Training:
                 self.agent.actions.allowed(params.free),
                 demo_share=settings.demo_share,
                 critic_first=settings.critic_first,
+                played=played,
             )
 
         def none(state):

@@ -179,3 +179,42 @@ def test_the_teacher_leads_to_the_targets(plain, begun):
     np.testing.assert_allclose(labels.delta, np.clip(gap / float(params.delta_max), -1, 1), atol=1e-4)
     far = np.square(gap) @ plain.agent.actions.belongs.T
     np.testing.assert_array_equal(labels.module, far.argmax(axis=1))
+
+
+def test_an_actor_learns_from_the_slope_of_the_reward_that_it_was_paid():
+    """Slopes against differences of the environment's own steps; then an update by them alone."""
+    training = toy_training(agent__reward_gradient=1.0)
+    params = jax.tree.map(lambda x: x[0], stage(training))
+    loop = jax.tree.map(lambda x: x[0], training.init(keys(3), stage(training)))
+    filled = loop._replace(replay=loop.replay._replace(filled=jnp.asarray(250)))
+    key = jax.random.key(5)
+
+    @jax.jit
+    def play(loop):
+        choice = training.choose(key, loop)
+        return choice, training._played(key, loop, choice, params)
+
+    choice, (found, played) = play(filled)
+    _, (_, at_random) = play(loop)
+    assert played is not None and at_random is not None
+    np.testing.assert_array_equal(at_random.slope, 0.0)
+    # The deltas are those of the key that is handed on.
+    policy = jax.vmap(lambda k, s, a: training.agent.policy(loop.agent.actor, s, a).delta.sample(k).value)
+    again = policy(played.key, played.seen, played.allowed)
+    chosen = choice.action.delta != 0
+    np.testing.assert_allclose(np.where(chosen, again, 0.0), choice.action.delta, atol=1e-6)
+    env, h = training.env, 1e-2
+    step = jax.jit(jax.vmap(lambda s, m, d: env.step(key, s, {"module": m, "delta": d}, params).reward))
+    direction = np.asarray(played.slope)
+    norm = np.linalg.norm(direction, axis=1, keepdims=True)
+    direction = np.where(chosen, direction / np.maximum(norm, 1e-9), 0.0)
+    ends = [
+        step(loop.envs.env, choice.action.module, choice.action.delta + s * h * direction) for s in (1, -1)
+    ]
+    difference = (np.asarray(ends[0]) - np.asarray(ends[1])) / (2 * h)
+    bounded = np.minimum(np.maximum(difference, 0.0), 1.0)
+    close = np.abs(bounded - norm[:, 0]) < 0.05 + 0.1 * norm[:, 0]
+    # Kinks (snapped knobs, bounds, a new best) make a difference that is no slope.
+    assert close.mean() > 0.7 and norm.max() > 0.05
+    after, _ = training.advance(jax.tree.map(lambda x: x[None], filled), stage(training))
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(after.agent.actor))

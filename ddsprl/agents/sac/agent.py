@@ -16,7 +16,8 @@ tell it, at the states that it comes to itself, with a weight that falls:
 
 (Schmitt et al. 2018, "Kickstarting Deep Reinforcement Learning", arXiv:1803.03835, equation 4, with a known
 answer for a teacher, as in Ross et al. 2011, "A Reduction of Imitation Learning and Structured Prediction to
-No-Regret Online Learning", arXiv:1011.0686, algorithm 3.1.)
+No-Regret Online Learning", arXiv:1011.0686, algorithm 3.1.) Where the environment can be differentiated, the
+gradient of its reward may lead the actor too (`ddsprl.agents.ascent`): critics learn slowly what it knows.
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from ddsprl.agents.ascent import Ascent, ascent_loss
 from ddsprl.agents.imitation import score
 from ddsprl.agents.networks import Actor, Policy, TwinCritic
 from ddsprl.agents.replay import Replay, empty_replay, sample
@@ -85,6 +87,14 @@ class Draw(NamedTuple):
     policy: Policy
     delta: jax.Array
     log_delta: jax.Array
+
+
+class _Beside(NamedTuple):
+    """What the actor learns from beside the batch; see `Sac.update`."""
+
+    lessons: Transition
+    played: Ascent | None
+    lead: jax.Array | float
 
 
 @dataclass(frozen=True)
@@ -200,6 +210,7 @@ class Sac:
         *,
         lessons: Transition | None = None,
         lead: jax.Array | float = 1.0,
+        played: Ascent | None = None,
     ) -> tuple[SacState, Metrics]:
         """One gradient step of critics, actor and temperatures, in this order, and of the target critic.
 
@@ -209,12 +220,14 @@ class Sac:
             batch: transitions, leaves `[n, ...]`.
             allowed: what actions may be, for the whole batch; a batch with masks of its own goes by these.
             lessons: labelled transitions to imitate, where those of the batch are not to be used.
-            lead: weight of the critics in the actor's loss, scalar. At 0 only a teacher changes it.
+            lead: weight of the critics in the actor's loss, scalar. At 0 they do not change it.
+            played: actions of this very actor with the reward's gradient; None where nobody asked for it.
         """
         critic_key, actor_key = jax.random.split(key)
         lessons = batch if lessons is None else lessons
         state, critic_metrics = self._update_critic(critic_key, state, batch, allowed)
-        state, found, actor_metrics = self._update_actor(actor_key, state, batch, allowed, lessons, lead)
+        taught = _Beside(lessons, played, lead)
+        state, found, actor_metrics = self._update_actor(actor_key, state, batch, allowed, taught)
         state, temperature_metrics = self._update_temperatures(state, found, self.each(batch, allowed))
         target = optax.incremental_update(state.critic, state.target_critic, self.config.target_rate)
         state = state._replace(target_critic=target, updates=state.updates + 1)
@@ -311,15 +324,18 @@ class Sac:
         state: SacState,
         batch: Transition,
         allowed: Allowed,
-        lessons: Transition,
-        lead: jax.Array | float,
+        beside: "_Beside",
     ) -> tuple[SacState, losses.Entropies, Metrics]:
         weight = self.teaching(state.updates)
 
         def total(actor):
             loss, found = self.actor_loss(actor, key, state, batch.seen, self.each(batch, allowed))
-            nll = self.imitation_loss(actor, lessons, allowed) if self.taught else jnp.zeros(())
-            return lead * loss + weight * nll, (loss, nll, found)
+            nll = self.imitation_loss(actor, beside.lessons, allowed) if self.taught else jnp.zeros(())
+            up = jnp.zeros(())
+            if beside.played is not None:
+                up = ascent_loss(lambda *x: self.policy(actor, *x), beside.played, self.actions)
+            total = beside.lead * loss + weight * nll + self.config.reward_gradient * up
+            return total, (loss, nll, found)
 
         (_, (loss, nll, found)), slope = jax.value_and_grad(total, has_aux=True)(state.actor)
         change, optimizer = self.actor_optimizer.update(slope, state.actor_optimizer, state.actor)
@@ -327,6 +343,8 @@ class Sac:
         metrics = {"actor_loss": loss, "actor_gradient": optax.tree.norm(slope)}
         if self.taught:
             metrics |= {"imitation_loss": nll, "imitation_weight": weight}
+        if beside.played is not None:
+            metrics["reward_slope"] = jnp.mean(jnp.linalg.norm(beside.played.slope, axis=-1))
         return state._replace(actor=actor, actor_optimizer=optimizer), found, metrics
 
     def _update_temperatures(

@@ -27,6 +27,8 @@ class SacConfig:
             `ddsprl.agents.imitation`), at the first gradient step. 0: no teacher is asked.
         kickstart_half: gradient steps in which that weight halves; 0 keeps it.
         imitation_batch: transitions of an imitation loss, drawn apart; 0 takes those of the gradient step.
+        reward_gradient: weight in the actor's loss of the reward's own gradient, through the environment, at
+            the actions just played (see `ddsprl.agents.ascent`). 0: the environment is not differentiated.
         decay_updates: gradient steps in which the actor's rate falls to a tenth, along a cosine; 0 keeps it.
         discrete_entropy: the module's target entropy as a share of log(available modules).
         continuous_entropy: c, the deltas' target entropy is -c for each unlocked knob of the module; log 2 =
@@ -50,6 +52,7 @@ class SacConfig:
     kickstart: float = 0.0
     kickstart_half: int = 0
     imitation_batch: int = 0
+    reward_gradient: float = 0.0
     decay_updates: int = 0
     discrete_entropy: float = 0.3
     continuous_entropy: float = 1.0

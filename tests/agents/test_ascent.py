@@ -1,0 +1,76 @@
+"""The reward's own gradient as a lesson: it is the gradient of the mean reward, and it teaches."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ddsprl.agents.ascent import STEEPEST, Ascent, ascent_loss, usable
+from ddsprl.agents.encoder import NetworkConfig
+from ddsprl.agents.sac import Sac, SacConfig
+from ddsprl.agents.types import ActionSpec, Seen, SeenSpec
+
+ACTIONS = ActionSpec(2, (0, 1, 1, 1))
+AGENT = Sac(SacConfig(network=NetworkConfig(width=8, blocks=1)), ACTIONS, SeenSpec(3))
+# The last knob is locked.
+ALLOWED = ACTIONS.allowed([1.0, 1.0, 1.0, 0.0])
+KEY, N = jax.random.key(3), 16
+SEEN = Seen(jax.random.normal(jax.random.key(4), (N, 3)))
+MODULE = jnp.arange(N) % 2
+EVERY = jax.tree.map(lambda x: jnp.broadcast_to(x, (N, *x.shape)), ALLOWED)
+
+
+def played(actor):
+    """What a loop does: modules as given, deltas drawn."""
+    keys = jax.random.split(KEY, N)
+
+    def one(key, seen, module):
+        delta = AGENT.policy(actor, seen, ALLOWED).delta.sample(key).value
+        return ACTIONS.shown(delta, ALLOWED)[module]
+
+    return keys, jax.vmap(one)(keys, SEEN, MODULE)
+
+
+def reward(deltas):
+    """Of every row its own; what is best depends on what is seen."""
+    return -jnp.sum(jnp.square(deltas - 0.5 * jnp.tanh(SEEN.rest[:, :1])), axis=1)
+
+
+@pytest.fixture(scope="module")
+def actor():
+    return jax.jit(AGENT.init)(KEY).actor
+
+
+def test_its_gradient_is_that_of_the_mean_reward(actor):
+    keys, deltas = played(actor)
+    slope = jax.grad(lambda x: reward(x).sum())(deltas)
+    steps = Ascent(keys, SEEN, EVERY, MODULE, slope)
+    found = jax.grad(lambda a: ascent_loss(lambda *x: AGENT.policy(a, *x), steps, ACTIONS))(actor)
+    wanted = jax.grad(lambda a: -jnp.mean(reward(played(a)[1])))(actor)
+    for x, y in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(x, y, atol=1e-6)
+    assert max(float(jnp.abs(x).max()) for x in jax.tree.leaves(found)) > 1e-3
+
+
+def test_steps_downhill_on_it_raise_the_reward(actor):
+    @jax.jit
+    def step(actor):
+        keys, deltas = played(actor)
+        slope = jax.grad(lambda x: reward(x).sum())(deltas)
+        steps = Ascent(keys, SEEN, EVERY, MODULE, slope)
+        push = jax.grad(lambda a: ascent_loss(lambda *x: AGENT.policy(a, *x), steps, ACTIONS))(actor)
+        return jax.tree.map(lambda x, g: x - 0.3 * g, actor, push), jnp.mean(reward(deltas))
+
+    rewards = []
+    for _ in range(60):
+        actor, found = step(actor)
+        rewards.append(float(found))
+    assert rewards[-1] > 0.5 * rewards[0]
+
+
+def test_slopes_are_finite_bounded_and_of_the_policys_own_draws():
+    slope = jnp.asarray([[3.0, 4.0], [0.03, 0.04], [jnp.nan, 0.1], [jnp.inf, 0.0], [0.3, 0.4]])
+    found = np.asarray(usable(slope, jnp.asarray([1.0, 1.0, 1.0, 1.0, 0.0])))
+    np.testing.assert_allclose(found[0], np.array([0.6, 0.8]) * STEEPEST, rtol=1e-5)
+    np.testing.assert_allclose(found[1], [0.03, 0.04], rtol=1e-5)
+    np.testing.assert_array_equal(found[2:], 0.0)
