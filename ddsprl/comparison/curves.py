@@ -24,6 +24,8 @@ from ddsprl.io.report_style import FAINT, INK, PAPER, SOFT, STYLE
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b4a9c", "#7f7f7f", "#8c510a")
 POINTS, RESAMPLES, DPI = 120, 1_000, 100
 LOWEST = 3e-3
+# Of the runs, for the ends of a curve.
+MOST = 0.95
 AXES = (
     ("renders", "renders{charged}"),
     ("seconds", "seconds a target, without compiling"),
@@ -94,9 +96,10 @@ def anytime(
     kept = [i for i, name in enumerate(targets) if best[i] > floor[i] and found[name]]
     if not every or not kept:
         return None
-    # From where every run has begun, to where the last one ends.
-    first = max(max(curve[against][0] for curve in every), 1e-3)
-    x = np.geomspace(first, max(max(curve[against][-1] for curve in every), 1.001 * first), POINTS)
+    # From where nearly every run has begun, to where nearly every one has ended: a clock has outliers.
+    first = max(float(np.quantile([curve[against][0] for curve in every], MOST)), 1e-3)
+    last = float(np.quantile([curve[against][-1] for curve in every], MOST))
+    x = np.geomspace(first, max(last, 1.001 * first), POINTS)
     rows = []
     for i in kept:
         loss = np.mean([_at(curve[against], curve["loss"], x) for curve in found[targets[i]]], axis=0)
