@@ -28,7 +28,7 @@ def test_a_file_gives_back_what_was_saved(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["demos.npz"]
 
 
-def rewritten(source, target, **changes):
+def rewritten(source, destination, /, **changes):
     """A copy of a file with some arrays, or fields of its header, changed; None removes one."""
     with np.load(source, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
@@ -37,7 +37,7 @@ def rewritten(source, target, **changes):
         place = header if name in header else arrays
         place[name] = value
     arrays["about"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    np.savez(target, **{name: x for name, x in arrays.items() if x is not None})
+    np.savez(destination, **{name: x for name, x in arrays.items() if x is not None})
 
 
 def test_files_that_cannot_be_used_are_refused_in_one_line(tmp_path):
