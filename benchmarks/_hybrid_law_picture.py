@@ -77,15 +77,17 @@ def _verdicts(axes: Axes, valleys: dict[str, Any]) -> None:
 
 
 def _gains(axes: Axes, valleys: dict[str, Any]) -> None:
-    """Step and dither: median and the middle 80 % over starts."""
+    """Step, and dither where there is any: median and the middle 80 % over starts."""
     traces = valleys["curves"]["hybrid"]["traces"]
     for key, colour, label in (("alpha", INK, "step alpha"), ("sigma", HYBRID, "dither sigma")):
         values = np.array([trace[key] for trace in traces])
+        if not values.any():
+            continue
         low, middle, high = np.quantile(values, [0.1, 0.5, 0.9], axis=0)
         axes.fill_between(np.arange(len(middle)), low, high, color=colour, alpha=0.18, lw=0)
         axes.plot(middle, color=colour, linewidth=1.8, label=f"{label}: median and middle 80 % over starts")
     axes.set(xlabel="iteration", ylabel="mean over replicas", yscale="log")
-    axes.set_title("Gains that the scheduler sets", loc="left")
+    axes.set_title("Gains over the budget", loc="left")
     axes.legend(frameon=False)
 
 

@@ -38,7 +38,6 @@ from ddsprl.fitting.hybrid import Hybrid
 from ddsprl.fitting.inverter import GRADIENT_COST, make_problem
 from ddsprl.fitting.monitor import VERDICTS
 from ddsprl.fitting.problem import Problem
-from ddsprl.fitting.schedule import ScheduleConfig
 from ddsprl.fitting.solve import Solution, solve
 from ddsprl.fitting.solver import Solver
 from ddsprl.metrics.statistics import Interval, mean_interval, median_interval
@@ -50,12 +49,10 @@ NOTE = Note(48.0, 0.35, 1.0)
 KEYS, GRID = 8, 33
 HIDDEN = {"osc2_level": 0.0, "filter_cutoff": 6000.0, "osc1_wave_morph": 0.97}
 FREE = ("osc1_wave_morph", "amp_sustain")
-CALM = ScheduleConfig(dither=0.0)
 METHODS: dict[str, Solver] = {
     "hybrid": Hybrid(),
-    "hybrid, no dither": Hybrid(schedule=CALM),
     "hybrid, no probes": Hybrid(probes=0),
-    "descent by the same law": Hybrid(replicas=1, probes=0, exchange_every=0, schedule=CALM),
+    "descent by the same law": Hybrid(replicas=1, probes=0, exchange_every=0),
     "descent (Adam)": MultiStartAdam(members=1),
 }
 Q, Q_LIMIT, Q_BAND, PEAK = "filter_resonance", 2.0, (6.0, 8.0), 0.8

@@ -10,7 +10,8 @@ section 4, with a horizon of one step and the environment itself for a model; on
 Mohamed et al. 2020, "Monte Carlo Gradient Estimation in Machine Learning", arXiv:1906.10652, section 5.)
 What comes after the next reward is the critics' business. `dr/da` is taken at the action that was played, in
 the same rendering of the step, so it belongs to the draws of that one policy and is used at once: it is not
-stored.
+stored. Where an iteration has several gradient steps, the later ones use it too, though the policy has moved
+a little since.
 
 As a loss it is - slope . f_theta(s, noise), whose gradient is the above with the sign turned.
 """

@@ -3,10 +3,9 @@
 Current, target and how far one is from the other are cut into patches of 8 x 8; every patch passes the same
 layer, with a place of its own added, and is summed up in a few numbers. The distance is on a scale that is
 linear near 0 and logarithmic far from it: a plain difference would be nothing new to a linear layer that has
-both, and at the end of an episode it is a thousandth of what it is at the beginning. This is one matrix
-product where a plain convolution needs many, which counts on a CPU. Patches side by side with learned places
-are those of Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words" (arXiv:2010.11929), section 3.1, without
-attention.
+both, and near the goal it is lost beside what it is far from it. This is one matrix product where a plain
+convolution needs many, which counts on a CPU. Patches side by side with learned places are those of
+Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words" (arXiv:2010.11929), section 3.1, without attention.
 """
 
 from dataclasses import dataclass

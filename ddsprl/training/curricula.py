@@ -75,10 +75,10 @@ class Curricula:
         """Parameters of a stage."""
         if stage not in self._made:
             size, share = self._config.env.bucket, self._config.curriculum.rehearsal
-            before = range(self._config.curriculum.first_stage, stage) if share else ()
+            before = range(self._config.curriculum.first_stage, stage)
             each = round(share * size / len(before)) if before else 0
             own = self._bucket(stage, size)
-            train = mixed(own, [self._bucket(number, each) for number in before])
+            train = mixed(own, [self._bucket(number, each) for number in before] if each else [])
             self._made[stage] = StageParams(own, train, self.held_out(stage))
         return self._made[stage]
 

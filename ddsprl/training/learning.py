@@ -1,7 +1,5 @@
 """The gradient steps of one iteration, on batches mixed from experience and demonstrations."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
@@ -64,8 +62,7 @@ def learn(
         if agent.taught and size:
             lessons = mixed_batch(read, replay, demos, size=size, share=demo_share)
         lead = (state.updates >= critic_first).astype(jnp.float32)
-        beside: Any = {"lessons": lessons, "lead": lead, "played": played}
-        after, metrics = agent.update(draw, state, batch, allowed, **beside)
+        after, metrics = agent.update(draw, state, batch, allowed, lessons=lessons, lead=lead, played=played)
         if critic_first:
             after = _untouched(state, after, state.updates < critic_first)
         return after, metrics

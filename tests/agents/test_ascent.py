@@ -1,5 +1,8 @@
 """The reward's own gradient as a lesson: it is the gradient of the mean reward, and it teaches."""
 
+import functools
+
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +11,7 @@ import pytest
 from ddsprl.agents.ascent import STEEPEST, Ascent, ascent_loss, usable
 from ddsprl.agents.encoder import NetworkConfig
 from ddsprl.agents.sac import Sac, SacConfig
-from ddsprl.agents.types import ActionSpec, Seen, SeenSpec
+from ddsprl.agents.types import ActionSpec, Seen, SeenSpec, Transition
 
 ACTIONS = ActionSpec(2, (0, 1, 1, 1))
 AGENT = Sac(SacConfig(network=NetworkConfig(width=8, blocks=1)), ACTIONS, SeenSpec(3))
@@ -66,6 +69,26 @@ def test_steps_downhill_on_it_raise_the_reward(actor):
         actor, found = step(actor)
         rewards.append(float(found))
     assert rewards[-1] > 0.5 * rewards[0]
+
+
+def test_an_update_goes_uphill_by_its_weight_and_by_nothing_else(actor):
+    """Critics that do not lead, no teacher: the slopes alone may move the actor, and the way they point."""
+    config = SacConfig(network=NetworkConfig(width=8, blocks=1), reward_gradient=2.0, actor_rate=1e-3)
+    agent = Sac(config, ACTIONS, SeenSpec(3))
+    state = jax.jit(agent.init)(KEY)
+    _, deltas = played(state.actor)
+    batch = Transition(SEEN, MODULE, deltas, jnp.zeros(N), jnp.zeros(N, bool), SEEN)
+    keys = jax.random.split(KEY, N)
+    uphill = Ascent(keys, SEEN, EVERY, MODULE, jax.grad(lambda x: reward(x).sum())(deltas))
+    update = jax.jit(functools.partial(agent.update, lead=0.0))
+    still, _ = update(KEY, state, batch, ALLOWED)
+    chex.assert_trees_all_equal(still.actor, state.actor)
+    before, after = float(jnp.mean(reward(deltas))), []
+    for sign in (1.0, -1.0):
+        moved, metrics = update(KEY, state, batch, ALLOWED, played=uphill._replace(slope=sign * uphill.slope))
+        after.append(float(jnp.mean(reward(played(moved.actor)[1]))))
+        assert metrics["reward_slope"] > 0
+    assert after[0] > before > after[1]
 
 
 def test_slopes_are_finite_bounded_and_of_the_policys_own_draws():

@@ -77,6 +77,11 @@ def test_earlier_stages_are_rehearsed_with_their_own_masks():
     assert third.own.targets.free is None and third.held_out.targets.free is None
 
 
+def test_a_share_of_less_than_a_target_rehearses_nothing():
+    found = curricula(rehearsal=0.01).of_stage(3)
+    np.testing.assert_array_equal(found.train.targets.u, found.own.targets.u)
+
+
 def test_margins_of_rehearsed_targets_are_those_of_their_stage():
     own = [curricula().of_stage(n).own._replace(epsilon=np.float32(n)) for n in (1, 2)]
     two = own[0]._replace(targets=jax.tree.map(lambda x: x[:2], own[0].targets))

@@ -221,13 +221,13 @@ class Sac:
             allowed: what actions may be, for the whole batch; a batch with masks of its own goes by these.
             lessons: labelled transitions to imitate, where those of the batch are not to be used.
             lead: weight of the critics in the actor's loss, scalar. At 0 they do not change it.
-            played: actions of this very actor with the reward's gradient; None where nobody asked for it.
+            played: actions just drawn from the actor, with the reward's gradient; None where nobody asked.
         """
         critic_key, actor_key = jax.random.split(key)
         lessons = batch if lessons is None else lessons
         state, critic_metrics = self._update_critic(critic_key, state, batch, allowed)
-        taught = _Beside(lessons, played, lead)
-        state, found, actor_metrics = self._update_actor(actor_key, state, batch, allowed, taught)
+        beside = _Beside(lessons, played, lead)
+        state, found, actor_metrics = self._update_actor(actor_key, state, batch, allowed, beside)
         state, temperature_metrics = self._update_temperatures(state, found, self.each(batch, allowed))
         target = optax.incremental_update(state.critic, state.target_critic, self.config.target_rate)
         state = state._replace(target_critic=target, updates=state.updates + 1)
@@ -324,7 +324,7 @@ class Sac:
         state: SacState,
         batch: Transition,
         allowed: Allowed,
-        beside: "_Beside",
+        beside: _Beside,
     ) -> tuple[SacState, losses.Entropies, Metrics]:
         weight = self.teaching(state.updates)
 
