@@ -1,6 +1,7 @@
 """Checks that every member of a registry must pass; plain functions, called by tests/test_laws_*.py."""
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,10 +9,12 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from ddsprl.fitting import driver
+from ddsprl.fitting.budget import whole
 from ddsprl.fitting.solve import Solution, solve
-from ddsprl.fitting.solver import Solver, Space, iteration_cost
+from ddsprl.fitting.solver import Leg, Solver, Space, legs_of
 from synth_jax import Instrument, Note
 from synth_jax.params import default_unit, index_of, to_physical
 
@@ -255,13 +258,24 @@ def check_bounds_and_locks(solver: Solver) -> None:
 
 def check_budget(solver: Solver) -> None:
     """A budget is spent to the last render, whatever it is, and what was spent is what was evaluated."""
-    cost = iteration_cost(solver, GRADIENT_COST)
-    for budget in (8, 8 + cost, 8 + 3 * cost - 1, BUDGET):
+    legs = legs_of(solver)
+    costs = [leg.solver.scores + GRADIENT_COST * leg.solver.gradients for leg in legs]
+    for budget in (8, 8 + costs[0], 8 + 3 * costs[0] - 1, BUDGET):
         found = solved(solver, budget=budget)
         assert found.charged == budget == found.renders + GRADIENT_COST * found.gradients
-        assert found.iterations == (budget - 8) // cost
-        assert found.curve_renders[-1] <= budget
-        assert found.gradients == found.iterations * solver.gradients
+        assert budget - costs[-1] < found.curve_renders[-1] <= budget
+        if len(legs) == 1:
+            assert found.iterations == (budget - 8) // costs[0]
+            assert found.gradients == found.iterations * solver.gradients
+    check_shares(legs, costs, np.diff(solved(solver).curve_renders))
+
+
+def check_shares(legs: tuple[Leg, ...], costs: Sequence[float], spent: np.ndarray) -> None:
+    """Every leg spends its share of the renders, to one iteration of it and one of each before."""
+    assert sum(leg.share for leg in legs) == pytest.approx(1.0)
+    for leg, cost in zip(legs, costs, strict=True):
+        if costs.count(cost) == 1:
+            assert abs(spent[spent == cost].sum() - leg.share * (BUDGET - 8)) <= sum(costs)
 
 
 def check_survives_failures(solver: Solver, *, within: float) -> None:
@@ -286,10 +300,10 @@ def check_same_key_same_result(solver: Solver) -> None:
 def check_solver_jit(solver: Solver) -> None:
     """One iteration compiled equals the same one step by step."""
     target = jax.tree.map(lambda x: x[0], bowls())
-    keys, total = driver.split_keys(KEY), jnp.int32(10)
+    keys = driver.split_keys(KEY)
 
     def one(run):
-        return driver.iterate(BOWL, solver, run, target, keys, total)
+        return driver.iterate(BOWL, solver, run, target, keys, whole(10))
 
     run = driver.begin(BOWL, solver, target, jnp.asarray(far_starts()[0]), keys)
     chex.assert_trees_all_close(jax.jit(one)(run), one(run), rtol=1e-4, atol=1e-5)

@@ -22,6 +22,7 @@ from ddsprl.comparison.searching import Found, Searcher
 from ddsprl.comparison.suites import Case, Suite, estimated, preset_suite, recording_suite
 from ddsprl.fitting.inverter import InversionConfig, Inverter, make_problem
 from ddsprl.fitting.registry import make_solver
+from ddsprl.fitting.solver import legs_of
 from ddsprl.fitting.starts import SharedWork, shared_renders, shared_works
 from ddsprl.io import UserError
 from ddsprl.metrics import field_metrics_batch, parameter_error
@@ -75,12 +76,11 @@ class Execution:
         ]
         lengths = list(dict.fromkeys(group.n for group in self.groups))
         # Before any search: what a gradient is charged as must be known by then.
-        batches = dict.fromkeys(gradient_batch(method) for method in settings.methods)
+        batches = dict.fromkeys(b for method in settings.methods for b in gradient_batches(method))
         found += [
             (gradient_piece(batch, n), lambda batch=batch, n=n: self._gradient(batch, n))
             for batch in batches
             for n in lengths
-            if batch
         ]
         for method in settings.methods:
             found += [
@@ -154,8 +154,8 @@ class Execution:
 
     def _price(self, method: Method, n: int) -> float:
         """Renders that a gradient of a method is charged as; where it takes none, that does not matter."""
-        batch = gradient_batch(method)
-        return float(self.cells.read(gradient_piece(batch, n))["charged"]) if batch else 1.0
+        costs = [self.cells.read(gradient_piece(batch, n)) for batch in gradient_batches(method)]
+        return pricing.dearest(costs) if costs else 1.0
 
     def _gradient(self, batch: int, n: int) -> float:
         """Measure what a gradient costs, and settle what it is charged as: once, whoever goes on."""
@@ -266,9 +266,10 @@ def task_name(label: str, budget: int, seed: int) -> str:
     return f"{label}-b{budget}-s{seed}"
 
 
-def gradient_batch(method: Method) -> int:
-    """Positions that a method differentiates in one iteration."""
-    return make_solver(method.solver, **method.solver_settings()).gradients
+def gradient_batches(method: Method) -> tuple[int, ...]:
+    """Positions that a method differentiates in one iteration, of each leg that differentiates any."""
+    legs = legs_of(make_solver(method.solver, **method.solver_settings()))
+    return tuple(dict.fromkeys(leg.solver.gradients for leg in legs if leg.solver.gradients))
 
 
 def gradient_piece(batch: int, n: int) -> str:

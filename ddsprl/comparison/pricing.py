@@ -1,9 +1,9 @@
-"""What a gradient is charged as: measured here, rounded up, and paid from a budget of renders."""
+"""What a gradient is charged as: measured here, rounded up."""
 
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,7 +11,6 @@ import jax.numpy as jnp
 
 from ddsprl.comparison.keys import Stream, stream
 from ddsprl.fitting.problem import Problem, Target
-from ddsprl.fitting.solver import Solver, iteration_cost
 from ddsprl.sharding import shard_batch
 
 # A round is some milliseconds, and a machine with other work to do spoils several of them.
@@ -53,30 +52,9 @@ def rounded_up(measured: float) -> float:
     return max(1.0, math.ceil(STEPS_A_RENDER * measured) / STEPS_A_RENDER)
 
 
-def iteration_price(solver: Solver, gradient_cost: float) -> float:
-    """Renders charged for one iteration, where a gradient need not be a whole number of them."""
-    return solver.scores + gradient_cost * solver.gradients
-
-
-def in_whole_renders(solver: Solver, budget: int, starts: int, gradient_cost: float) -> tuple[int, int]:
-    """A budget and a price in whole renders that buy what `budget` buys at `gradient_cost`.
-
-    The driver counts in whole renders. With the price rounded up, and the budget raised by what that adds to
-    the iterations, it does as many iterations and hears finalists as often as it should.
-
-    Args:
-        solver: that is to spend it.
-        budget: renders, at least `starts`.
-        starts: positions that are scored first.
-        gradient_cost: renders that a gradient is charged as, at least 1.
-
-    Returns:
-        Budget and gradient cost for `ddsprl.fitting.solve.solve`.
-    """
-    price, whole = iteration_price(solver, gradient_cost), math.ceil(gradient_cost)
-    iterations = int((budget - starts) // price)
-    left = int(budget - starts - iterations * price)
-    return starts + iterations * iteration_cost(solver, whole) + left, whole
+def dearest(costs: Sequence[Mapping[str, Any]]) -> float:
+    """What a gradient is charged as where a method takes gradients at several batches: the most."""
+    return max(float(cost["charged"]) for cost in costs)
 
 
 def _both(calls: list[Callable[[], Any]], *, swapped: bool) -> tuple[float, float]:

@@ -15,7 +15,7 @@ import jax
 from ddsprl.comparison.cells import Cells, source_digest
 from ddsprl.comparison.curve_points import Curves, separate, write_numbers
 from ddsprl.comparison.curves import draw_curves
-from ddsprl.comparison.execution import Execution, gradient_piece, sound_of, task_name
+from ddsprl.comparison.execution import Execution, gradient_batches, gradient_piece, sound_of, task_name
 from ddsprl.comparison.markdown import markdown
 from ddsprl.comparison.options import Settings
 from ddsprl.comparison.page import chosen_targets, write_page
@@ -251,8 +251,7 @@ def _method(execution: Execution, cells: Cells, method: Any) -> dict[str, Any]:
     lengths = dict.fromkeys(group.n for group in execution.groups)
     costs = [cells.read(f"cost-{method.label}-n{n}") for n in lengths]
     solver = make_solver(method.solver, **method.solver_settings())
-    batch = solver.gradients
-    gradient = [cells.read(gradient_piece(batch, n)) for n in lengths] if batch else []
+    gradient = [cells.read(gradient_piece(b, n)) for b in gradient_batches(method) for n in lengths]
     return {
         "solver": method.solver,
         "start": method.start,

@@ -10,12 +10,13 @@ import numpy as np
 
 from ddsprl.comparison.keys import Stream, stream
 from ddsprl.comparison.plan import Method
-from ddsprl.comparison.pricing import in_whole_renders, iteration_price
 from ddsprl.comparison.suites import Case
+from ddsprl.fitting.budget import plan_budget
 from ddsprl.fitting.inverter import Inverter, Progress
 from ddsprl.fitting.problem import Target
 from ddsprl.fitting.registry import make_solver
 from ddsprl.fitting.solve import Solution, solve
+from ddsprl.fitting.solver import iteration_cost, legs_of
 from ddsprl.fitting.starts import make_starts
 from synth_jax import load_bank, shipped_presets_dir
 
@@ -62,21 +63,17 @@ class Searcher:
         keys = jnp.stack([stream(self.seed, Stream.SEARCH, case.name, seed) for case in cases])
         begun, passed = time.perf_counter(), [(0, 0.0)]
 
-        def progress(done: int, total: int, loss: float) -> None:
+        def progress(renders: int, total: int, loss: float) -> None:
             del total, loss
-            passed.append((done, time.perf_counter() - begun))
+            passed.append((renders, time.perf_counter() - begun))
 
         found = self._solve(targets, starts, keys, budget, progress)
-        price = iteration_price(self.solver, self.gradient_cost)
-        done, seconds = (np.array(x, np.float64) for x in zip(*passed, strict=True))
-        # Time within a segment, and that of the starts, is shared out evenly over the renders.
-        share = starts.shape[1] / price
-        done[1:] += share
-        iterations = np.arange(found.iterations + 1)
+        renders, seconds = (np.array(x, np.float64) for x in zip(*passed, strict=True))
         return Found(
             found.u,
-            starts.shape[1] + price * iterations,
-            np.interp(iterations + share, done, seconds),
+            found.curve_renders,
+            # Time within a segment, and that of the starts, is shared out evenly over the renders.
+            np.interp(found.curve_renders, renders, seconds),
             found.curve_loss,
             found.renders,
             found.gradients,
@@ -91,9 +88,7 @@ class Searcher:
         begun = time.perf_counter()
         starts = self.starts(cases, 0)
         keys = jnp.stack([stream(self.seed, Stream.START, case.name) for case in cases])
-        price = iteration_price(self.solver, self.gradient_cost)
-        budget = starts.shape[1] + math.ceil(2 * price) + (1 if price > 1 else 0)
-        self._solve(targets, starts, keys, budget, None)
+        self._solve(targets, starts, keys, starts.shape[1] + self._taste(), None)
         self._warm = True
         return time.perf_counter() - begun
 
@@ -101,13 +96,25 @@ class Searcher:
         """Starting points `[G, k, d]`."""
         return np.stack([self._start(case, seed) for case in cases])
 
+    def _taste(self) -> int:
+        """Renders that take a search through all its programs: every leg, and finalists heard again."""
+        legs, cost = legs_of(self.solver), self.gradient_cost
+        least = math.ceil(max(2 * iteration_cost(leg.solver, cost) / leg.share for leg in legs))
+        plan = plan_budget(self.solver, least, 0, cost)
+        return least if plan.left or not plan.most_left else least + 1
+
     def _solve(
         self, targets: Target, starts: np.ndarray, keys: jax.Array, budget: int, progress: Progress | None
     ) -> Solution:
-        spent, cost = in_whole_renders(self.solver, budget, starts.shape[1], self.gradient_cost)
-        problem, solver = self.inverter.problem, self.solver
         return solve(
-            problem, solver, targets, starts, keys, budget=spent, gradient_cost=cost, progress=progress
+            self.inverter.problem,
+            self.solver,
+            targets,
+            starts,
+            keys,
+            budget=budget,
+            gradient_cost=self.gradient_cost,
+            progress=progress,
         )
 
     def _start(self, case: Case, seed: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ddsprl.comparison.pricing import dearest
 from ddsprl.metrics import (
     Interval,
     excess_ratio,
@@ -59,7 +60,8 @@ def labels_of(results: Results) -> list[str]:
 def price_of(results: Results, label: str, samples: int) -> float | None:
     """Renders that a gradient of a method is charged as, on clips of a length; None if it takes none."""
     costs = results["methods"][label]["gradient_cost"]
-    return next((cost["charged"] for cost in costs if cost["samples"] == samples), None)
+    same = [cost for cost in costs if cost["samples"] == samples]
+    return dearest(same) if same else None
 
 
 def table_of(results: Results, part: str, budget: int, method: str, field: str) -> np.ndarray | None:

@@ -18,6 +18,7 @@ import numpy as np
 from ddsprl.evaluation.hearing import hear, hear_own, snapped
 from ddsprl.evaluation.suites import Stream, Suite
 from ddsprl.fitting import driver
+from ddsprl.fitting.budget import plan_budget, whole
 from ddsprl.fitting.registry import make_solver
 from ddsprl.fitting.solver import Answer, Query, Solver, Space
 
@@ -107,16 +108,16 @@ def _search(suite: Suite, setting: Setting, budget: int, progress: Progress | No
     starts = _starts(suite, setting)
     losses = [hear_own(suite, suite.filled(starts))]
     run = programs.begin(starts, losses[0], space, keys, np.float32(setting.sigma))
-    iterations, left = driver.plan(solver, budget, setting.starts, 1)
-    for i in range(iterations):
-        query, run = programs.ask(run, keys, iterations)
+    plan = plan_budget(solver, budget, setting.starts, 1)
+    for i in range(plan.total):
+        query, run = programs.ask(run, keys, whole(plan.total))
         heard = _heard(suite, np.asarray(query.score))
         losses.append(hear_own(suite, suite.filled(heard)))
         run = programs.tell(run, query, _query(heard), _answer(losses[-1], heard), keys)
         if progress is not None:
             done = setting.starts + (i + 1) * setting.population
             progress(done, budget, float(np.mean([x.min() for x in np.asarray(run.archive.loss)])))
-    archive = _heard_again(suite, programs, run, keys, left)
+    archive = _heard_again(suite, programs, run, keys, plan.left)
     curve = np.minimum.accumulate(np.concatenate(losses, axis=1), axis=1)
     best = suite.filled(np.asarray(archive.u[:, 0]))
     return Found(best, curve, budget, time.perf_counter() - began)

@@ -3,11 +3,12 @@
     starts ─ score ─▶ init ─▶ [ ask ─▶ score, differentiate ─▶ tell ]* ─▶ finalists heard again ─▶ Outcome
 
 On a software plant the loop is compiled, a segment of iterations at a time, so that progress can be shown, a
-run can be stopped, and every budget uses the same program. Everything is evaluated as a preset sounds
+run can be stopped, and every budget uses the same program. A search of several legs (`ddsprl.fitting.budget`)
+has a program for each, and goes on from the archive. Everything is evaluated as a preset sounds
 (discrete knobs snapped; their gradient is straight through) and with one noise key, so that losses compare.
 
 What is left at the end and does not pay for an iteration is spent on hearing the finalists with other noise
-keys: a budget of N renders is N renders, of which a gradient is `gradient_cost`.
+keys: a budget of N renders is N renders.
 """
 
 from collections.abc import Callable
@@ -16,9 +17,10 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from ddsprl.fitting.budget import Stretch
 from ddsprl.fitting.problem import BAD_LOSS
 from ddsprl.fitting.search import Members, empty_members, keep_distinct
-from ddsprl.fitting.solver import Answer, Query, Solver, Space, Start, iteration_cost
+from ddsprl.fitting.solver import Answer, Query, Solver, Space, Start
 
 FINALISTS = 8
 SEGMENT = 32
@@ -108,10 +110,22 @@ def first_run(solver: Solver, starts: jax.Array, raw: jax.Array, space: Space, k
     return Run(state, with_heard(empty_archive(starts.shape[1]), start.u, start.loss), _failures(raw), zero)
 
 
+def handed_over(solver: Solver, run: Run, space: Space, keys: Keys) -> Run:
+    """The run as another solver goes on with it, from the archive."""
+    key = jax.random.fold_in(jax.random.fold_in(keys.solver, 0), run.iteration)
+    return run._replace(state=solver.init(key, Start(*run.archive), space))
+
+
 def advance(
-    problem: Plantlike, solver: Solver, run: Run, target: Any, keys: Keys, count: jax.Array, total: jax.Array
+    problem: Plantlike,
+    solver: Solver,
+    run: Run,
+    target: Any,
+    keys: Keys,
+    count: jax.Array,
+    stretch: Stretch,
 ) -> tuple[Run, Segment]:
-    """Do `count` iterations (at most `SEGMENT`) of `total` in all."""
+    """Do `count` iterations (at most `SEGMENT`) of a leg."""
     trace = jax.eval_shape(solver.trace, run.state)
     blank = Segment(
         jnp.full((SEGMENT,), jnp.nan, run.archive.loss.dtype),
@@ -120,24 +134,26 @@ def advance(
 
     def body(i: jax.Array, carry: tuple[Run, Segment]) -> tuple[Run, Segment]:
         run, curves = carry
-        run = iterate(problem, solver, run, target, keys, total)
+        run = iterate(problem, solver, run, target, keys, stretch)
         rows = Segment(run.archive.loss[0], solver.trace(run.state))
         return run, jax.tree.map(lambda curve, row: curve.at[i].set(row), curves, rows)
 
     return jax.lax.fori_loop(0, count, body, (run, blank))
 
 
-def iterate(problem: Plantlike, solver: Solver, run: Run, target: Any, keys: Keys, total: jax.Array) -> Run:
+def iterate(problem: Plantlike, solver: Solver, run: Run, target: Any, keys: Keys, stretch: Stretch) -> Run:
     """One turn of the loop: ask, evaluate, tell."""
-    query, run = asked(solver, run, keys, total)
+    query, run = asked(solver, run, keys, stretch)
     heard, answer = answer_query(problem, query, target, keys.noise)
     return told(solver, run, query, heard, answer, keys)
 
 
-def asked(solver: Solver, run: Run, keys: Keys, total: jax.Array) -> tuple[Query, Run]:
+def asked(solver: Solver, run: Run, keys: Keys, stretch: Stretch) -> tuple[Query, Run]:
     """What the solver wants to know next."""
     key, _ = _turn(run, keys)
-    query, state = solver.ask(key, run.state, run.iteration / jnp.maximum(total, 1))
+    done = (run.iteration - stretch.first) / jnp.maximum(stretch.iterations, 1)
+    progress = stretch.since + (stretch.until - stretch.since) * done
+    query, state = solver.ask(key, run.state, progress)
     return query, run._replace(state=state)
 
 
@@ -202,13 +218,6 @@ def averaged(archive: Members, loss: jax.Array, left: jax.Array) -> Members:
     mean = jnp.where(archive.loss < BAD_LOSS, total / (1.0 + most), archive.loss)
     order = jnp.argsort(mean)
     return Members(archive.u[order], mean[order])
-
-
-def plan(solver: Solver, budget: int, starts: int, gradient_cost: int) -> tuple[int, int]:
-    """Iterations that a budget pays for after `starts` renders, and the renders that are left over."""
-    cost = iteration_cost(solver, gradient_cost)
-    iterations = max(0, (budget - starts) // cost)
-    return iterations, budget - starts - iterations * cost
 
 
 def empty_archive(d: int) -> Members:

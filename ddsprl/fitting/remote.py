@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.fitting import driver
+from ddsprl.fitting.budget import plan_budget, whole
 from ddsprl.fitting.driver import FINALISTS, Run
 from ddsprl.fitting.inverter import Progress
 from ddsprl.fitting.problem import BAD_LOSS, Problem, Target
@@ -90,7 +91,7 @@ def solve_remote(
         starts: positions to begin at, `[k, d]`; charged.
         key: PRNG key.
         budget: measurements.
-        progress: called with iterations done, iterations in all, and the best loss.
+        progress: called with presets measured, the budget, and the best loss.
 
     Returns:
         A `Solution` for a group of one.
@@ -102,27 +103,25 @@ def solve_remote(
     check_budget(budget, len(starts))
     began, interrupted = time.perf_counter(), False
     loop = _Loop(problem, solver, key)
-    iterations, left = driver.plan(solver, budget, len(starts), gradient_cost=0)
+    plan = plan_budget(solver, budget, len(starts), gradient_cost=0)
     try:
         loop.begin(starts)
-        while len(loop.traces) < iterations:
-            loop.iterate(iterations)
+        while len(loop.traces) < plan.total:
+            loop.iterate(plan.total)
             if progress is not None:
-                progress(len(loop.traces), iterations, loop.curve[-1])
-        loop.hear_again(left, most=solver.scores - 1)
+                progress(loop.measured, budget, loop.curve[-1])
+        loop.hear_again(plan.left, most=plan.most_left)
     except KeyboardInterrupt:
         if not loop.measured:
             raise
         interrupted = True
         loop.keep_heard()
     return make_solution(
-        solver,
+        plan,
         jax.tree.map(lambda x: np.asarray(x)[None], loop.archive),
         np.array([loop.curve or loop.archive.loss[:1]], np.float32),
         {name: np.array([[row[name] for row in loop.traces]]) for name in (loop.traces or [{}])[0]},
-        starts=len(starts),
         renders=loop.measured,
-        gradient_cost=0,
         failures=[loop.failures],
         seconds=time.perf_counter() - began,
         interrupted=interrupted,
@@ -170,7 +169,7 @@ class _Loop:
 
     def iterate(self, total: int) -> None:
         """Ask, measure, tell."""
-        query, run = _ask(self._solver, self._run, self._keys, np.int32(total))
+        query, run = _ask(self._solver, self._run, self._keys, whole(total))
         heard = driver.presets_of(query, self._problem.space, self._problem.snap)
         nothing = jnp.zeros(0, query.score.dtype)
         answer = Answer(jnp.asarray(self._measure(heard.score)), nothing, query.slope)

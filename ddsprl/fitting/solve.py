@@ -8,7 +8,7 @@ Targets are worked on side by side and shared out over the devices; how many sui
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -17,11 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.fitting import driver
+from ddsprl.fitting.budget import Plan, Stretch, plan_budget
 from ddsprl.fitting.driver import SEGMENT, Keys, Plantlike, Run, Segment
 from ddsprl.fitting.inverter import GRADIENT_COST, Progress
 from ddsprl.fitting.inverter import group_size as group_size
 from ddsprl.fitting.search import Members
-from ddsprl.fitting.solver import Solver, iteration_cost
+from ddsprl.fitting.solver import Solver
 from ddsprl.sharding import shard_batch
 
 # A segment should last about this long: short enough for Ctrl-C and a moving display.
@@ -57,7 +58,7 @@ class Solution(NamedTuple):
     iterations: int
     renders: int
     gradients: int
-    charged: int
+    charged: float
     failures: np.ndarray
     seconds: float
     interrupted: bool
@@ -67,8 +68,8 @@ class Programs(NamedTuple):
     """The compiled driver of one problem and solver, over targets."""
 
     begin: Callable[[Any, jax.Array, Keys], Run]
-    advance: Callable[[Run, Any, Keys, Any, Any], tuple[Run, Segment]]
-    hear_again: Callable[[Run, Any, Keys, Any], Members]
+    hand_over: Callable[[Run, Any, Keys], Run]
+    advance: Callable[[Run, Any, Keys, Any, Stretch], tuple[Run, Segment]]
 
 
 def solve(
@@ -79,7 +80,7 @@ def solve(
     keys: jax.Array,
     *,
     budget: int,
-    gradient_cost: int = GRADIENT_COST,
+    gradient_cost: float = GRADIENT_COST,
     progress: Progress | None = None,
 ) -> Solution:
     """Spend a budget on each of G targets.
@@ -95,39 +96,33 @@ def solve(
         keys: one PRNG key a target, `[G]`.
         budget: renders for each target.
         gradient_cost: renders that a gradient is charged as.
-        progress: called with iterations done, iterations in all, and the mean of the best losses.
+        progress: called with renders charged, those that the search will have been charged for at its end,
+            both rounded, and the mean of the best losses.
 
     Raises:
         ValueError: the budget does not pay for the starts.
     """
     began = time.perf_counter()
     check_budget(budget, starts.shape[1])
-    iterations, left = driver.plan(solver, budget, starts.shape[1], gradient_cost)
-    programs, split = _programs(problem, solver, gradient_cost), _split(keys)
-    run = programs.begin(targets, jnp.asarray(starts, jnp.float32), split)
+    plan, split = plan_budget(solver, budget, starts.shape[1], gradient_cost), _split(keys)
+    run = _programs(problem, solver).begin(targets, jnp.asarray(starts, jnp.float32), split)
     course = _Course(run, run.archive, [_awaited(run.archive.loss)[:, :1]], [], 0, 0)
-    interrupted, size = False, 1
+    interrupted = False
     try:
-        while course.done < iterations:
-            since, size = time.perf_counter(), min(size, iterations - course.done)
-            course = _further(course, programs, targets, split, size, iterations)
-            if progress is not None:
-                progress(course.done, iterations, float(course.best[-1][:, -1].mean()))
-            size = _next_size(size, time.perf_counter() - since)
-        if left:
-            heard = programs.hear_again(course.run, targets, split, np.int32(left))
-            _awaited(heard.loss)
-            course = course._replace(archive=heard, again=left)
+        for further in _courses(problem, plan, course, targets, split):
+            course = further
+            if progress is not None and not course.again:
+                charged = plan.charged()
+                loss = float(course.best[-1][:, -1].mean())
+                progress(round(charged[course.done]), round(charged[-1]), loss)
     except KeyboardInterrupt:
         interrupted = True
     return make_solution(
-        solver,
+        plan,
         course.archive,
         np.concatenate(course.best, axis=1),
         _joined(course.traces),
-        starts=starts.shape[1],
-        renders=starts.shape[1] + course.done * solver.scores + course.again,
-        gradient_cost=gradient_cost,
+        renders=plan.starts + plan.counts(course.done)[0] + course.again,
         failures=course.run.failures,
         seconds=time.perf_counter() - began,
         interrupted=interrupted,
@@ -154,9 +149,28 @@ class _Course(NamedTuple):
     again: int
 
 
-def _further(course: _Course, programs: Programs, targets: Any, keys: Keys, size: int, total: int) -> _Course:
+def _courses(problem: Plantlike, plan: Plan, course: _Course, targets: Any, keys: Keys) -> Iterator[_Course]:
+    """How far the search has come, segment by segment, to the end of its plan."""
+    for leg, stretch in zip(plan.legs, plan.stretches(), strict=True):
+        programs, size, end = _programs(problem, leg.solver), 1, stretch.first + stretch.iterations
+        if stretch.first and stretch.iterations:
+            course = course._replace(run=programs.hand_over(course.run, targets, keys))
+        while course.done < end:
+            since, size = time.perf_counter(), min(size, end - course.done)
+            course = _further(course, programs, targets, keys, size, stretch)
+            yield course
+            size = _next_size(size, time.perf_counter() - since)
+    if plan.left:
+        heard = _hear_again(problem, plan.most_left)(course.run, targets, keys, np.int32(plan.left))
+        _awaited(heard.loss)
+        yield course._replace(archive=heard, again=plan.left)
+
+
+def _further(
+    course: _Course, programs: Programs, targets: Any, keys: Keys, size: int, stretch: Stretch
+) -> _Course:
     """One segment of `size` iterations."""
-    run, curves = programs.advance(course.run, targets, keys, np.int32(size), np.int32(total))
+    run, curves = programs.advance(course.run, targets, keys, np.int32(size), _as_data(stretch))
     _awaited(run.iteration)
     part = jax.tree.map(lambda x: np.asarray(x)[:, :size], curves)
     best, traces = [*course.best, part.best], [*course.traces, part.trace]
@@ -179,15 +193,18 @@ def check_budget(budget: int, starts: int) -> None:
         raise ValueError(f"a budget of {budget} renders does not pay for scoring {starts} starts")
 
 
+def _as_data(stretch: Stretch) -> Any:
+    """A leg as arrays of fixed types: budgets and shares are data to a program."""
+    return Stretch(*map(np.int32, stretch[:2]), *map(np.float32, stretch[2:]))  # pyright: ignore[reportArgumentType]
+
+
 def make_solution(
-    solver: Solver,
+    plan: Plan,
     archive: Members,
     curve: np.ndarray,
     traces: dict[str, np.ndarray],
     *,
-    starts: int,
     renders: int,
-    gradient_cost: int,
     failures: Any,
     seconds: float,
     interrupted: bool,
@@ -195,33 +212,42 @@ def make_solution(
     """A `Solution` from the archive, the curve of best losses `[G, 1 + iterations]` and the counts."""
     u, loss = np.asarray(archive.u), np.asarray(archive.loss)
     iterations = curve.shape[1] - 1
-    gradients = iterations * solver.gradients
+    gradients = plan.counts(iterations)[1]
     return Solution(
         u=u[:, 0],
         loss=loss[:, 0],
         archive=Members(u, loss),  # pyright: ignore[reportArgumentType]
-        curve_renders=starts + iteration_cost(solver, gradient_cost) * np.arange(iterations + 1),
+        curve_renders=plan.charged()[: iterations + 1],
         curve_loss=curve,
         traces=traces,
         iterations=iterations,
         renders=renders,
         gradients=gradients,
-        charged=renders + gradient_cost * gradients,
+        charged=renders + plan.gradient_cost * gradients,
         failures=np.asarray(failures),
         seconds=seconds,
         interrupted=interrupted,
     )
 
 
-@lru_cache(maxsize=16)
-def _programs(problem: Plantlike, solver: Solver, gradient_cost: int) -> Programs:
+@lru_cache(maxsize=32)
+def _programs(problem: Plantlike, solver: Solver) -> Programs:
     """Compiled once for the arguments, and again for other shapes."""
-    most = iteration_cost(solver, gradient_cost) - 1
+
+    def hand_over(run: Run, target: Any, keys: Keys) -> Run:
+        return driver.handed_over(solver, run, problem.space(target), keys)
+
     return Programs(
         _over_targets(partial(driver.begin, problem, solver), (0, 0, 0)),
+        _over_targets(hand_over, (0, 0, 0)),
         _over_targets(partial(driver.advance, problem, solver), (0, 0, 0, None, None)),
-        _over_targets(partial(driver.hear_again, problem, most=most), (0, 0, 0, None)),
     )
+
+
+@lru_cache(maxsize=32)
+def _hear_again(problem: Plantlike, most: int) -> Callable[[Run, Any, Keys, Any], Members]:
+    """Compiled once for the arguments; a run's solver state is not looked at."""
+    return _over_targets(partial(driver.hear_again, problem, most=most), (0, 0, 0, None))
 
 
 def _over_targets(function: Callable, in_axes: tuple[int | None, ...]) -> Callable:

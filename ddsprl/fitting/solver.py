@@ -117,9 +117,30 @@ def needs_gradient(solver: Solver) -> bool:
     return solver.gradients > 0
 
 
-def iteration_cost(solver: Solver, gradient_cost: int) -> int:
+def iteration_cost(solver: Solver, gradient_cost: float) -> float:
     """Renders charged for one iteration, a gradient as `gradient_cost` of them."""
     return solver.scores + gradient_cost * solver.gradients
+
+
+class Leg(NamedTuple):
+    """Part of a search; it begins at the finalists of the part before.
+
+    Attributes:
+        solver: that does it.
+        share: of the renders after the starts; those of all legs sum to 1.
+    """
+
+    solver: Solver
+    share: float
+
+
+def legs_of(solver: Solver) -> tuple[Leg, ...]:
+    """The legs of a search: those that the solver names (`legs`), or itself from first to last.
+
+    A query has one shape for as long as a solver asks, so a search that wants another one goes on as another
+    solver. That one is told the same progress: to a law, it is one course.
+    """
+    return getattr(solver, "legs", (Leg(solver, 1.0),))
 
 
 def space_of(table: Table, free: jax.Array, locked: jax.Array) -> Space:

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.fitting import driver
+from ddsprl.fitting.budget import plan_budget, whole
 from ddsprl.fitting.driver import FINALISTS, SEGMENT
 from ddsprl.fitting.inverter import GRADIENT_COST
 from ddsprl.fitting.problem import Problem, Target
@@ -89,7 +90,7 @@ def solve_in_stages(
 
     Args:
         problem: hashable.
-        solver: hashable, one that remembers no losses.
+        solver: hashable, one of one leg that remembers no losses.
         targets: leaves `[G, ...]`; their weights are replaced.
         starts: positions to begin at, `[G, k, d]`; charged.
         keys: one PRNG key a target, `[G]`.
@@ -104,7 +105,7 @@ def solve_in_stages(
     Raises:
         ValueError: the budget does not pay for the starts and the finalists.
     """
-    iterations, _ = driver.plan(solver, budget - FINALISTS * legs, starts.shape[1], gradient_cost)
+    iterations = plan_budget(solver, budget - FINALISTS * legs, starts.shape[1], gradient_cost).total
     if iterations < legs:
         raise ValueError(f"a budget of {budget} renders pays for {iterations} iterations, under {legs} legs")
     begin, rescore, advance = _programs(problem, solver)
@@ -116,7 +117,7 @@ def solve_in_stages(
         run = rescore(run, now, split)
         while done < end:
             count = min(SEGMENT, end - done)
-            run, _ = advance(run, now, split, np.int32(count), np.int32(iterations))
+            run, _ = advance(run, now, split, np.int32(count), whole(iterations))
             done += count
     return run.archive
 

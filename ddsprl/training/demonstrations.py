@@ -240,7 +240,7 @@ def _play_group(
     rest: tuple[str, ...],
     disturbance: Disturbance,
     settings: Mapping[str, Any] | None,
-) -> tuple[Episodes, int]:
+) -> tuple[Episodes, float]:
     """Episodes of a group, and the renders charged for each search."""
     env, params, index, keys = group
     start_keys, seek_keys, play_keys = jax.vmap(lambda k: jax.random.split(k, 3), out_axes=1)(keys)

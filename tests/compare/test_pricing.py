@@ -10,10 +10,12 @@ import pytest
 
 from ddsprl import compare
 from ddsprl.comparison import execution, pricing
-from ddsprl.fitting.driver import plan
+from ddsprl.comparison.plan import Method
+from ddsprl.fitting.budget import plan_budget
 from ddsprl.fitting.gradient import MultiStartAdam
 from ddsprl.fitting.inverter import InversionConfig
 from ddsprl.fitting.library import LibraryConfig
+from ddsprl.fitting.registry import make_solver
 from ddsprl.fitting.solver import RandomSearch
 
 from .conftest import strict
@@ -29,7 +31,7 @@ methods:
     solver: hybrid
     start: neutral
     count: 4
-    settings: {replicas: 2, probes: 0, exchange_every: 0, schedule: {dither: 0.0, patience: 9}}
+    settings: {replicas: 2, probes: 0, exchange_every: 0, alone: 0, schedule: {dither: 0.0, patience: 9}}
 """
 PAGE = 40
 
@@ -197,11 +199,17 @@ def test_a_price_is_rounded_up_to_sixteenths(measured, price):
 @pytest.mark.parametrize("budget", [7, 8, 40, 41, 2048])
 def test_the_driver_spends_what_the_price_leaves(price, budget):
     for solver in (MultiStartAdam(members=3), RandomSearch(population=8)):
-        spent, whole = pricing.in_whole_renders(solver, budget, 7, price)
-        iterations, left = plan(solver, spent, 7, whole)
+        plan = plan_budget(solver, budget, 7, price)
         each = solver.scores + price * solver.gradients
-        assert iterations == (budget - 7) // each
-        charged = 7 + left + iterations * each
+        assert plan.iterations == ((budget - 7) // each,)
+        charged = 7 + plan.left + plan.total * each
         assert budget - 1 < charged <= budget + 1e-9
-        if price == whole:
-            assert spent == budget
+        assert 0 <= plan.left <= plan.most_left < each
+        np.testing.assert_allclose(plan.charged(), 7 + each * np.arange(plan.total + 1))
+
+
+def test_a_method_with_gradients_at_two_batches_pays_the_dearer_price():
+    assert pricing.dearest([{"charged": 3.5}, {"charged": 4.25}, {"charged": 4.0}]) == 4.25
+    legs = execution.gradient_batches(Method("hybrid", "hybrid"))
+    assert legs == (make_solver("hybrid").gradients, 1)
+    assert execution.gradient_batches(Method("random", "random")) == ()

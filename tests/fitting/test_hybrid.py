@@ -189,7 +189,8 @@ ABLATIONS = {
     "no monitor": Hybrid(watch=False),
     "no crossing": Hybrid(cross_starts=False),
     "descent": LAW,
-    "langevin": Hybrid(replicas=2, probes=0, exchange_every=0, schedule=LANGEVIN),
+    "side by side to the end": Hybrid(alone=0.0),
+    "langevin": Hybrid(replicas=2, probes=0, exchange_every=0, alone=0.0, schedule=LANGEVIN),
 }
 
 
@@ -201,3 +202,22 @@ def test_every_ablation_runs_and_descends(name):
     assert all(np.isfinite(curve).all() for curve in found.traces.values())
     if ABLATIONS[name].schedule.dither == 0.0:
         assert (found.traces["sigma"] == 0.0).all()
+
+
+def test_the_best_goes_on_alone_and_the_step_falls_as_if_nothing_had_happened():
+    # Without the monitor, which halves the step of what diverges.
+    found = laws.solved(Hybrid(watch=False), budget=1001)
+    cost = np.diff(found.curve_renders)
+    side_by_side = int((cost == cost[0]).sum())
+    assert cost[0] == 8 + 4 * laws.GRADIENT_COST and set(cost[side_by_side:]) == {laws.GRADIENT_COST}
+    # It begins at the best of all so far, and the step depends on the share of the budget alone.
+    assert found.traces["loss"][0, side_by_side] == found.curve_loss[0, side_by_side]
+    config, spent = ScheduleConfig(), (found.curve_renders[:-1] - 8) / (1001 - 8)
+    expected = config.first_rate * (config.last_rate / config.first_rate) ** spent
+    np.testing.assert_allclose(found.traces["alpha"][0], expected, rtol=0.06)
+
+
+def test_a_share_that_is_none_is_refused():
+    for alone in (-0.1, 1.0):
+        with pytest.raises(ValueError, match=f"alone is {alone}; allowed"):
+            Hybrid(alone=alone)
