@@ -13,11 +13,22 @@ from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.io import run_cli
 from ddsprl.io.run_directory import new_run, open_run
+from ddsprl.io.sources import digest_of
 from ddsprl.training.fields import nested
 from ddsprl.training.options import PROGRAM, TrainOptions, parse_options
 from ddsprl.training.progress import train_progress
 from ddsprl.training.trainer import Trainer, prepared
 
+# What the course of training depends on.
+SOURCES = (
+    "synth_jax",
+    "ddsprl/agents",
+    "ddsprl/env",
+    "ddsprl/features",
+    "ddsprl/losses",
+    "ddsprl/training",
+    "ddsprl/plant.py",
+)
 # Read by XLA when it starts; known to every backend's build.
 _DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
@@ -38,12 +49,20 @@ def run(options: TrainOptions, command: Sequence[str]) -> int:
     training = prepared(config)
     if options.resume is None:
         directory = new_run(
-            options.out, config.log.name, config=nested(config), seed=config.seed, command=command
+            options.out,
+            config.log.name,
+            config=nested(config),
+            seed=config.seed,
+            command=command,
+            source=digest_of(SOURCES),
         )
     else:
         directory = open_run(options.resume)
     with directory.held(), train_progress(quiet=options.quiet) as display:
+        directory = directory.go_on(nested(config), command)
         display.say(f"run: {directory.path}")
+        if directory.changed_source(digest_of(SOURCES)):
+            display.say("the code is not that with which the run began: it goes on, but not bit for bit")
         return Trainer(training, directory, display).train(options.stop_at)
 
 

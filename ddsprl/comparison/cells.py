@@ -7,8 +7,6 @@
 A piece is there when its JSON is: both appear by renaming, the arrays first.
 """
 
-import functools
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import numpy as np
 from ddsprl.io import UserError, write_json
 from ddsprl.io.atomic import replacing
 from ddsprl.io.json_files import as_stored, first_difference, read_object
+from ddsprl.io.sources import digest_of
 
 IDENTITY, CELLS = "comparison.json", "cells"
 REMEDY = "remove it to have it made again"
@@ -105,18 +104,6 @@ def _article(noun: str) -> str:
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
-@functools.cache
-def source_digest(sources: tuple[str, ...] = SOURCES, left_out: tuple[str, ...] = ()) -> str:
-    """A fingerprint of the code that numbers depend on, as it was when first asked for.
-
-    Args:
-        sources: files and folders, from the root of the packages.
-        left_out: names of files in them that do not count.
-    """
-    root, digest = Path(__file__).resolve().parents[2], hashlib.sha256()
-    for place in sources:
-        path = root / place
-        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
-            if file.name not in left_out:
-                digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:16]
+def source_digest() -> str:
+    """A fingerprint of the code that the numbers depend on."""
+    return digest_of(SOURCES)

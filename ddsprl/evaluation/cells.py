@@ -4,8 +4,8 @@ DIR/evaluation.json       what is evaluated; another run into DIR must ask for t
 DIR/cells/NAME.json       numbers of a piece, DIR/cells/NAME.npz its arrays
 """
 
-from ddsprl.comparison import cells
 from ddsprl.comparison.run import GuardedCells
+from ddsprl.io.sources import digest_of
 
 # What numbers depend on.
 SOURCES = (
@@ -31,4 +31,4 @@ class EvaluationCells(GuardedCells):
 
 def source_digest() -> str:
     """A fingerprint of the code that the numbers depend on."""
-    return cells.source_digest(SOURCES, SHOWN)
+    return digest_of(SOURCES, SHOWN)

@@ -2,7 +2,8 @@
 
 Everything of a run lies in one folder:
 
-    RUN/config.json      name, settings, seed, command, versions, source; written once, before anything else
+    RUN/config.json      name, settings, seed, command, versions, source; before anything else. Settings that
+                         were changed when the run was gone on with are told in `changes`
     RUN/log.jsonl        see `run_log`                  RUN/checkpoints/   see `checkpoints`
     RUN/tensorboard/     the same numbers               RUN/audio/         sounds
     RUN/.writing         locked by the process that writes to the run
@@ -13,14 +14,14 @@ import datetime
 import fcntl
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from ddsprl.io.errors import UserError, did_you_mean
-from ddsprl.io.json_files import read_object
+from ddsprl.io.json_files import as_stored, read_object
 from ddsprl.io.rundir import versions, write_json
 
 CONFIG, LOCK = "config.json", ".writing"
@@ -39,7 +40,8 @@ class RunDirectory:
 
     Attributes:
         path: RUN.
-        record: content of config.json: name, config (resolved), seed, command, versions, source, started.
+        record: content of config.json: name, config (resolved), seed, command, versions, source, started,
+            and perhaps changes, each a command with the settings before it.
     """
 
     path: Path
@@ -66,6 +68,20 @@ class RunDirectory:
         return {
             name: (str(then[name]), now[name]) for name in now if name in then and then[name] != now[name]
         }
+
+    def changed_source(self, source: str) -> bool:
+        """Whether the code that the run was begun with was other than this."""
+        return self.record.get("source") not in (None, source)
+
+    def go_on(self, config: Mapping[str, Any], command: Sequence[str]) -> "RunDirectory":
+        """The run with other settings from now on; config.json keeps those before."""
+        record = as_stored({**self.record, "config": config})
+        if record == self.record:
+            return self
+        change = {"command": list(command), "before": self.config}
+        record["changes"] = [*self.record.get("changes", []), change]
+        write_json(self.path / CONFIG, record)
+        return open_run(self.path)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

@@ -85,6 +85,26 @@ def test_other_versions_are_told(tmp_path):
     assert open_run(run.path).changed_versions() == {"jax": ("0.0.1", jax.__version__)}
 
 
+def test_settings_changed_on_the_way_are_kept_beside_those_before(tmp_path):
+    run = made(tmp_path)
+    text = (run.path / "config.json").read_text()
+    same = run.go_on(run.config, ["train", "--resume", "x"])
+    assert same is run and (run.path / "config.json").read_text() == text
+    longer = run.go_on({**run.config, "rate": 0.25}, ["train", "--rate", "0.25"])
+    assert longer == open_run(run.path)
+    assert (longer.config["rate"], longer.record["command"]) == (0.25, run.record["command"])
+    assert longer.record["changes"] == [{"command": ["train", "--rate", "0.25"], "before": run.config}]
+    back = longer.go_on(run.config, ["train", "--rate", "0.5"])
+    assert back.config == run.config and len(back.record["changes"]) == 2
+
+
+def test_other_code_is_told(tmp_path):
+    run = made(tmp_path)
+    assert run.changed_source("abcd") and not run.changed_source("abc")
+    unknown = new_run(tmp_path, "old", config={}, seed=0, command=[])
+    assert not unknown.changed_source("abc")
+
+
 def test_runs_are_listed_by_age(tmp_path):
     for name in ("b", "a"):
         run = made(tmp_path, name)
