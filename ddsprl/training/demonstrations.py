@@ -240,7 +240,7 @@ def _play_group(
     rest: tuple[str, ...],
     disturbance: Disturbance,
     settings: Mapping[str, Any] | None,
-) -> tuple[Episodes, float]:
+) -> tuple[Episodes, int]:
     """Episodes of a group, and the renders charged for each search."""
     env, params, index, keys = group
     start_keys, seek_keys, play_keys = jax.vmap(lambda k: jax.random.split(k, 3), out_axes=1)(keys)
@@ -253,7 +253,7 @@ def _play_group(
             found = seek(env, begun[1], params, seek_keys, **wanted)
         except ValueError as error:
             raise UserError(f"warm start: {error}") from None
-        goals, losses, charged = jnp.asarray(found.u), jnp.asarray(found.loss), found.charged
+        goals, losses, charged = jnp.asarray(found.u), jnp.asarray(found.loss), round(found.charged)
     return play_out(env, play_keys, params, begun, goals, losses, disturbance, rest=rest), charged
 
 
