@@ -15,7 +15,8 @@ from ddsprl.io import UserError
 
 from .conftest import TINY
 
-CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("compare*.yaml"))
+FOLDER = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = sorted([*FOLDER.glob("compare*.yaml"), *FOLDER.glob("tune_*.yaml")])
 
 
 def refused(capsys, *arguments) -> str:
