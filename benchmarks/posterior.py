@@ -56,7 +56,8 @@ def infer(
     """A match of one target (leaves `[1, ...]`) and its posterior."""
     draw, search, sample = jax.random.split(key, 3)
     starts = jax.random.uniform(draw, (1, STARTS, problem.instrument.n_params))
-    match = solve(problem, Hybrid(), target, starts, search[None], budget=options.budget)
+    # Side by side to the end: chains should begin at several places, not along one descent.
+    match = solve(problem, Hybrid(alone=0.0), target, starts, search[None], budget=options.budget)
     taken = match.archive.loss[0] < 1e3
     table = problem.instrument.table
     found = sample_posterior(
