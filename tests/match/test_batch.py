@@ -187,7 +187,7 @@ def test_killed_and_continued_only_what_was_searched_for_is_lost(start, whole, f
     _, stderr = process.communicate(timeout=200)
     assert process.returncode == 1, stderr
     # What was found before the end is not searched for again, whether it was drawn or not.
-    again = set(re.findall(r"/\d ([a-d]): 1/", stderr))
+    again = set(re.findall(r"/\d ([a-d]): \d+/", stderr))
     assert again == set(NAMES) - searched, stderr
     assert [stamps(out / name) for name in finished] == before
     assert sorted(path.name for path in out.iterdir()) == sorted(p.name for p in whole[0].iterdir())
