@@ -23,7 +23,7 @@ OWN_START = "own"  # what the rounds begin at: library, cues and bank mixed
 # What is done unless something else is asked for; the start is that of the solvers.
 DEFAULT_METHOD = "hybrid"
 DEFAULT_START = "guess"
-DEFAULT_BUDGET = 4_096
+DEFAULT_BUDGET = 3_072
 
 TRAINED = ("guess", "mixed")
 # Where the guess was not trained for a sound, this is done instead: it needs no training.

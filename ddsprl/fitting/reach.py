@@ -5,7 +5,7 @@ presets, which are within reach by construction). Worse than nearly all of these
 probably not one of the instrument's, with a false-alarm rate that is known: of sounds within reach, that
 share does at least as badly.
 
-    conditions = Conditions(method="hybrid", budget=4096, sample_rate=16_000, duration_s=0.5, note="given")
+    conditions = Conditions(method="hybrid", budget=3072, sample_rate=16_000, duration_s=0.5, note="given")
     verdict = judge_reach(result.loss, conditions=conditions)
     print(verdict.sentence)
 

@@ -60,9 +60,9 @@ def test_other_conditions_are_said():
     assert (same.budget, same.note) == (DEFAULT_BUDGET, "given")
     assert judge_reach(1.0, conditions=same) == judge_reach(1.0)
     other = same._replace(method="rounds", budget=2_048, locked=1)
-    assert differences(other) == ("hybrid, not rounds", "4,096 renders, not 2,048", "0 locked knobs, not 1")
+    assert differences(other) == ("hybrid, not rounds", "3,072 renders, not 2,048", "0 locked knobs, not 1")
     found = judge_reach(1.0, conditions=other)
     assert found.differs == differences(other)
-    assert found.sentence.endswith("4,096 renders, not 2,048; 0 locked knobs, not 1)")
+    assert found.sentence.endswith("3,072 renders, not 2,048; 0 locked knobs, not 1)")
     assert "a rough guide" in found.sentence
     assert found.verdict == judge_reach(1.0).verdict
