@@ -19,8 +19,8 @@ The hottest slots are for the best probes even where a replica is better: a jump
 and is worth something only after some steps down. A replica that keeps a slot goes on as if nothing had been.
 
 The budget has two legs. In the first the replicas stand side by side; in the second the best preset goes down
-`alone`, by the same law, and has all gradients to itself: a few hundred short steps take it further than a
-quarter as many would, and by then it is seldom in the wrong valley.
+`alone`, by the same law, and has all gradients to itself: going on side by side to the end ended farther off
+(`configs/tune_hybrid.yaml`).
 
 With the default settings the probes are the dither and the step falls with the budget: the continuous
 dither and the scheduler's adaptation are off (`ScheduleConfig`), since neither paid at equal cost.

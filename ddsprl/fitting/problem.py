@@ -127,9 +127,14 @@ class Problem:
 
     def gradients(self, u: jax.Array, target: Target, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Losses `[m]` and gradients `[m, d]` of many candidates; a gradient that is not finite is zero."""
-        slope_of = jax.value_and_grad(lambda x: self.loss(x, target, key))
-        loss, slope = in_chunks(slope_of, chunk_size(GRADIENT_SAMPLES, self.instrument.n_samples), u)
+        chunk = chunk_size(GRADIENT_SAMPLES, self.instrument.n_samples)
+        loss, slope = in_chunks(lambda x: self._traced_slope(x, target, key), chunk, u)
         return loss, jnp.where(jnp.isfinite(slope), slope, 0.0)
+
+    @partial(jax.jit, static_argnums=0)
+    def _traced_slope(self, u: jax.Array, target: Target, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Loss and gradient of one candidate, traced once for all the programs that go down."""
+        return jax.value_and_grad(self.loss)(u, target, key)
 
     def details(
         self, u: jax.Array, target: Target, key: jax.Array

@@ -151,9 +151,10 @@ class _Course(NamedTuple):
 
 def _courses(problem: Plantlike, plan: Plan, course: _Course, targets: Any, keys: Keys) -> Iterator[_Course]:
     """How far the search has come, segment by segment, to the end of its plan."""
-    for leg, stretch in zip(plan.legs, plan.stretches(), strict=True):
+    for i, (leg, stretch) in enumerate(zip(plan.legs, plan.stretches(), strict=True)):
         programs, size, end = _programs(problem, leg.solver), 1, stretch.first + stretch.iterations
-        if stretch.first and stretch.iterations:
+        # Also where no leg before it had an iteration: the state at the beginning is the first leg's.
+        if i and stretch.iterations:
             course = course._replace(run=programs.hand_over(course.run, targets, keys))
         while course.done < end:
             since, size = time.perf_counter(), min(size, end - course.done)

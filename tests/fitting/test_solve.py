@@ -117,3 +117,27 @@ def test_a_learning_rate_falls_from_the_first_to_the_last():
     rates = found.traces["rate"][0]
     np.testing.assert_allclose(rates, 0.12 * (0.01 / 0.12) ** (np.arange(18) / 18), rtol=1e-4)
     assert dataclasses.asdict(SOLVER)["members"] == 4  # pyright: ignore[reportArgumentType]
+
+
+@dataclasses.dataclass(frozen=True)
+class Counted(laws.Quadratic):
+    """The quadratic, with every gradient that is computed put down."""
+
+    def gradients(self, u, target, key):
+        jax.debug.callback(lambda _: COUNTED.append(u.shape[0]), u[0, 0])
+        return super().gradients(u, target, key)
+
+
+COUNTED: list[int] = []
+
+
+@pytest.mark.parametrize("budget", [8, 20, 30, 60, 400])
+def test_what_is_computed_is_what_is_charged(budget):
+    """Where the first leg is left out too: the second is not to go on with its replicas."""
+    COUNTED.clear()
+    settings = {"budget": budget, "gradient_cost": 4, "keys": KEY[None]}
+    found = solve(Counted(), make_solver("hybrid"), laws.bowls(), laws.far_starts(), **settings)
+    jax.effects_barrier()
+    assert sum(COUNTED) == found.gradients
+    assert found.charged == budget
+    assert found.loss[0] <= found.curve_loss[0, 0]
