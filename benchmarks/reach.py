@@ -1,6 +1,8 @@
 """Table of losses of sounds within reach, from the match benchmark, and how often recordings are called out.
 
-Reads benchmarks/results/match.json, writes ddsprl/fitting/data/reach.json.
+Reads benchmarks/results/match.json, writes ddsprl/fitting/data/reach.json and benchmarks/results/reach.json.
+Beside the share of recordings that are called out of reach stands the false-alarm rate: the share of the
+presets, which are within reach, that are called out by the table of all others.
 
     python benchmarks/reach.py
 """
@@ -26,29 +28,45 @@ def values(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     return {"loss": loss, "ratio": loss / np.array([row["best_512"][0] for row in rows])}
 
 
+def called_out(some: np.ndarray, known: list[np.ndarray], measure: str) -> float:
+    """Share of losses that are called out of reach, each by a table of its own."""
+    verdicts = [judge_reach(x, measure=measure, known=y) for x, y in zip(some, known, strict=True)]
+    return float(np.mean([verdict.false_alarm <= OUT for verdict in verdicts]))
+
+
 def main() -> None:
     """Read, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--dry", action="store_true", help="print only")
+    parser.add_argument("--dry", action="store_true", dest="quick", help="print only")
+    parser.add_argument("--out", type=Path, help="JSON file (default: benchmarks/results/reach.json)")
     options = parser.parse_args()
     results = json.loads((_common.RESULTS / "match.json").read_text())["results"]
     inside = values(results["presets"]["rows"])
     table = []
+    # A preset is not judged by a table that it is in itself.
+    false = {
+        measure: called_out(x, [np.delete(x, i) for i in range(len(x))], measure)
+        for measure, x in inside.items()
+    }
     for part in ("recordings_given", "recordings_estimated"):
         outside = values(results[part]["rows"])
         for measure in MEASURES:
-            verdicts = [judge_reach(x, measure=measure, known=inside[measure]) for x in outside[measure]]
-            above = np.mean(outside[measure][:, None] > inside[measure])
-            called = np.mean([v.false_alarm <= OUT for v in verdicts])
-            table.append({"part": part, "measure": measure, "area under ROC": above, "called out": called})
+            x = outside[measure]
+            row: dict[str, Any] = {"part": part, "measure": measure, "recordings": len(x)}
+            row["area under ROC"] = float(np.mean(x[:, None] > inside[measure]))
+            row |= {"called out": called_out(x, [inside[measure]] * len(x), measure)}
+            table.append(row | {"false alarms": false[measure]})
     _common.print_table("Recordings against sounds within reach", table)
-    if not options.dry:
+    about = {"from": "benchmarks/results/match.json", "presets": len(inside["loss"]), "called_out_up_to": OUT}
+    _common.save("reach", options, about | {"rows": table})
+    if not options.quick:
         made = {
             "made_by": "python benchmarks/reach.py",
             "from": "benchmarks/results/match.json",
             # Conditions of the benchmark's first part.
             "method": results["method"],
             "budget": results["budget"],
+            "start": results["start"],
             "sample_rate": results["sample_rate"],
             "duration_s": 0.5,
             "note": "given",

@@ -3,13 +3,16 @@
 Hybrid from guesses, as in the comparison, on seeded random presets. Those that end above `--far` (excess: 1
 is the best of 4,096 random presets, 0 the noise floor) are looked into: every knob of the found preset is set
 to the target's own value, one at a time; then every section (an oscillator, the filter, ...); then every pair
-of sections. Mended is a match whose excess falls by half or more. What no single knob mends is not a knob
-that the search overlooked but another preset that sounds alike: a valley of its own.
+of sections. Mended is a match whose excess falls by half or more; which knobs, sections and pairs do that,
+and which do it best, is counted by name. What no single knob mends is not a knob that the search overlooked
+but another preset that sounds alike: a valley of its own.
 
     python benchmarks/wrong_valleys.py
     python benchmarks/wrong_valleys.py --quick
 """
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -31,23 +34,27 @@ from ddsprl.metrics.statistics import mean_interval
 from synth_jax.params import Table
 
 KEYS, STARTS, RANDOM, MENDED = 4, 128, 4096, 0.5
+MOST_NAMES = 12  # printed of each kind; all are in the file
+
+# Knobs `[i, ...]` by name of what is put right.
+Groups = dict[str, list[int]]
 
 
-def sections(table: Table) -> dict[str, list[int]]:
+def sections(table: Table) -> Groups:
     """Knobs by the section of the panel that they stand in: the first word of their names."""
-    found: dict[str, list[int]] = {}
+    found: Groups = {}
     for i, spec in enumerate(table):
         found.setdefault(spec.name.split("_")[0], []).append(i)
     return found
 
 
-def swaps(table: Table) -> dict[str, list[list[int]]]:
+def swaps(table: Table) -> dict[str, Groups]:
     """Knobs to be put right together, by kind."""
     parts = sections(table)
     return {
-        "a knob": [[i] for i in range(len(table))],
-        "a section": list(parts.values()),
-        "two sections": [a + b for a, b in combinations(parts.values(), 2)],
+        "a knob": {spec.name: [i] for i, spec in enumerate(table)},
+        "a section": parts,
+        "two sections": {f"{a} + {b}": parts[a] + parts[b] for a, b in combinations(parts, 2)},
     }
 
 
@@ -64,10 +71,17 @@ def _mean_losses(problem: Problem, u: jax.Array, target: Target, key: jax.Array)
 _losses = jax.jit(_mean_losses, static_argnums=0)
 
 
-def put_right(found: np.ndarray, truth: np.ndarray, groups: list[list[int]]) -> np.ndarray:
+def counted(far: Sequence[Mapping[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """How often each name of a kind mends a match, and how often it does so best; most often first."""
+    mends = Counter(name for row in far for name in row["mended_by"][kind])
+    best = Counter(row["mended_by"][kind][0] for row in far if row["mended_by"][kind])
+    return [{kind: name, "mended": count, "best": best[name]} for name, count in mends.most_common()]
+
+
+def put_right(found: np.ndarray, truth: np.ndarray, groups: Groups) -> np.ndarray:
     """The found preset with each group of knobs at the truth, `[groups, d]`."""
     rows = np.repeat(found[None], len(groups), axis=0)
-    for row, group in zip(rows, groups, strict=True):
+    for row, group in zip(rows, groups.values(), strict=True):
         row[group] = truth[group]
     return rows
 
@@ -105,10 +119,20 @@ def main() -> None:
     print_table(
         f"Matches above {options.far}: {len(far)} of {len(rows)}; mended by the best of each kind", table
     )
+    names = {kind: counted(far, kind) for kind in kinds}
+    for kind, found in names.items():
+        if found:
+            print_table(f"Matches mended by {kind}, of {len(far)}", found[:MOST_NAMES])
     save(
         "wrong_valleys",
         options,
-        {"gradient_cost": GRADIENT_COST, "far": len(far), "mended": shares, "targets": rows},
+        {
+            "gradient_cost": GRADIENT_COST,
+            "far": len(far),
+            "mended": shares,
+            "mended_by": names,
+            "targets": rows,
+        },
     )
 
 
@@ -117,11 +141,11 @@ def _of_target(
     truths: np.ndarray,
     targets: Target,
     rivals: Any,
-    kinds: dict[str, list[list[int]]],
+    kinds: dict[str, Groups],
     i: int,
     options: Any,
-) -> dict[str, float]:
-    """Excess of a match, and the least excess after something was put right, by kind."""
+) -> dict[str, Any]:
+    """Excess of a match; by kind, the least excess after something was put right, and what mends."""
     keys = jax.random.split(jax.random.fold_in(jax.random.key(options.seed), i))
     target = jax.tree.map(lambda x: x[i], targets)
     request = StartRequest(
@@ -133,13 +157,19 @@ def _of_target(
     floor = losses(problem, truths[i : i + 1], target, 5)[0]
     best = np.asarray(_scores(problem, problem.snap(rivals), target, jax.random.key(6))).min()
 
-    def excess(rows: np.ndarray) -> float:
-        return float((losses(problem, rows, target, 7).min() - floor) / (best - floor))
+    def excess(rows: np.ndarray) -> np.ndarray:
+        return (losses(problem, rows, target, 7) - floor) / (best - floor)
 
-    found = {"excess": excess(u[None])}
-    found |= {kind: excess(put_right(u, truths[i], groups)) for kind, groups in kinds.items()}
+    found: dict[str, Any] = {"excess": float(excess(u[None])[0])}
+    after = {kind: excess(put_right(u, truths[i], groups)) for kind, groups in kinds.items()}
+    found |= {kind: float(x.min()) for kind, x in after.items()}
     print(i, {name: round(value, 2) for name, value in found.items()}, flush=True)
-    return found
+    limit = MENDED * found["excess"]
+    mends = {
+        kind: [name for x, name in sorted(zip(x.tolist(), kinds[kind], strict=True)) if x <= limit]
+        for kind, x in after.items()
+    }
+    return found | {"mended_by": mends}
 
 
 _scores = jax.jit(Problem.scores, static_argnums=0)

@@ -55,11 +55,13 @@ class Said(NamedTuple):
         random: its random reference.
         extras: its sensitivities and distinct presets.
         posterior: if it was sampled.
+        prior: of the posterior, by name (`ddsprl.fitting.priors.PRIORS`).
     """
 
     random: RandomReference
     extras: Extras
     posterior: Posterior | None = None
+    prior: str | None = None
 
 
 def make_finding(
@@ -91,7 +93,7 @@ def make_finding(
         "distinct": {"least_knobs": LEAST_KNOBS, "least_sound_db": said.extras.least_sound},
         "sensitivity": {"rise": said.extras.rises, "step": STEP},
         "analysis_renders": said.extras.renders,
-        "posterior": _credible(said.posterior, inverter.problem.instrument.table) if said.posterior else None,
+        "posterior": _credible(said, inverter.problem.instrument.table),
         "versions": versions(),
         "instrument": inverter.problem.instrument.name,
         **about,
@@ -139,6 +141,7 @@ def report_contents(finding: Finding) -> dict[str, Any]:
         "match": finding.match,
         "random_reference": {best: random["loss"]},
         "curve": _curve(numbers["curve"]),
+        "verdicts": _verdicts(numbers["monitor"]),
         "terms": numbers["terms"],
         "reference_terms": random["terms"],
         "title": finding.name,
@@ -164,8 +167,11 @@ def posterior_contents(finding: Finding, names: list[str]) -> dict[str, Any]:
     }
 
 
-def _credible(posterior: Posterior, table: Table) -> dict[str, Any]:
+def _credible(all_said: Said, table: Table) -> dict[str, Any] | None:
     """What `result.json` says of a posterior: intervals as knob positions and in physical units."""
+    posterior, prior = all_said.posterior, all_said.prior
+    if posterior is None:
+        return None
     record: dict[str, Any] = posterior.record()
     for spec in table:
         row = record["knobs"][spec.name]
@@ -180,14 +186,16 @@ def _credible(posterior: Posterior, table: Table) -> dict[str, Any]:
     apart = int(np.sum(posterior.r_hat > CONVERGED))
     if apart:
         said += f"; the chains do not agree yet on {apart} knobs (split R-hat over {CONVERGED})"
-    return record | {"renders": posterior_renders(), "level": LEVEL, "sentence": said}
+    if prior == "bank":
+        said += "; presets near those of the bank were taken to be likelier"
+    return record | {"prior": prior, "renders": posterior_renders(), "level": LEVEL, "sentence": said}
 
 
 def _reach(numbers: Mapping[str, Any]) -> dict[str, Any]:
     """Whether the sound is within reach, in words and numbers."""
     note = "estimated" if numbers.get("note_estimated") else "given"
     shape = (numbers["sample_rate"], numbers["duration_s"], note, len(numbers["locked"]))
-    here = Conditions(numbers["method"], numbers["budget"], *shape)
+    here = Conditions(numbers["method"], numbers["budget"], *shape, numbers["start"])
     verdict = judge_reach(numbers["loss"], conditions=here)
     applies = not verdict.differs
     return verdict._asdict() | {"table": table_conditions()._asdict(), "applies": applies}
@@ -204,8 +212,14 @@ def _curve(curve: Mapping[str, Any]) -> dict[str, tuple[list[float], list[float]
     }
 
 
+def _verdicts(monitor: Mapping[str, Any] | None) -> tuple[list[float], list[str]] | None:
+    """What the monitor said against renders, if there was one."""
+    return None if monitor is None else (monitor["renders"], monitor["verdict"])
+
+
 def _numbers(recording: Recording, found: Inversion, index: int) -> dict[str, Any]:
     """What `result.json` says of the target and the search."""
+    monitor = found.monitor[index]
     return {
         "target": recording.clip.path.name,
         "loss": float(found.loss[index]),
@@ -231,6 +245,7 @@ def _numbers(recording: Recording, found: Inversion, index: int) -> dict[str, An
             "loss": found.curve[index],
             "snapped": found.curve_snapped,
         },
+        "monitor": None if monitor is None else monitor.record(),
     }
 
 

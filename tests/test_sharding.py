@@ -58,21 +58,86 @@ print("checked")
 """
 
 
-def test_results_on_forced_host_devices_equal_the_unsharded():
+# Searches, whose results are kept in a file.
+SEARCH = """
+import jax, numpy as np, laws
+from ddsprl.fitting.registry import make_solver
+from ddsprl.fitting.solve import solve
+
+def found():
+    targets = [laws.bowls(np.clip(laws.BEST - 0.1 * i, 0.0, 1.0)) for i in range(3)]
+    targets = jax.tree.map(lambda *x: np.concatenate(x), *targets)
+    starts, keys = np.repeat(laws.far_starts(), 3, axis=0), jax.random.split(jax.random.key(4), 3)
+    solver = make_solver("hybrid", replicas=2, probes=4)
+    got = solve(laws.BOWL, solver, targets, starts, keys, budget=400)
+    return {"u": got.u, "loss": got.loss, "curve": got.curve_loss, "renders": got.curve_renders}
+"""
+INVERSION = """
+import jax, numpy as np, ddsprl
+from ddsprl.fitting.inverter import InversionConfig
+from ddsprl.fitting.library import LibraryConfig
+
+def found():
+    t = np.arange(2_000) / 8_000
+    sounds = [0.4 * np.sin(2 * np.pi * hz * t) * np.exp(-8 * t) for hz in (220.0, 262.0, 330.0)]
+    config = InversionConfig(members=8, candidates=16, steps=4, library=LibraryConfig(size=64))
+    got = ddsprl.invert(
+        np.stack(sounds), 8_000, key=jax.random.key(4), midi=60.0, gate_s=0.2, method="random",
+        start="neutral", budget=129, config=config,
+    )
+    names = ("u", "loss", "yardstick", "curve", "audio", "midi")
+    return {name: getattr(got, name) for name in names} | {"renders": got.curve_renders}
+"""
+KEEP = """
+import sys
+assert jax.device_count() == int(sys.argv[2]), jax.devices()
+np.savez(sys.argv[1], **found())
+"""
+
+
+def on_devices(count: int, script: str, *arguments: str) -> str:
+    """What a script prints in a process with so many devices."""
+    root = Path(__file__).resolve().parent.parent
     environment = os.environ | {
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={DEVICES}",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}",
         "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")]),
     }
+    compiled = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+    if compiled:
+        environment["JAX_COMPILATION_CACHE_DIR"] = str(compiled)
     done = subprocess.run(
-        [sys.executable, "-c", CHECKS],
+        [sys.executable, "-c", script, *arguments],
         env=environment,
-        cwd=Path(__file__).resolve().parent.parent,
+        cwd=root,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "checked"
+    return done.stdout.strip()
+
+
+def test_results_on_forced_host_devices_equal_the_unsharded():
+    assert on_devices(DEVICES, CHECKS) == "checked"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", [SEARCH, INVERSION], ids=["search", "inversion"])
+def test_three_targets_on_two_devices_are_found_as_on_one(script, tmp_path):
+    """The second device, or the second group, has one target to do, and is filled up."""
+    results = []
+    for count in (1, 2):
+        path = tmp_path / f"{count}.npz"
+        on_devices(count, script + KEEP, str(path), str(count))
+        with np.load(path, allow_pickle=False) as stored:
+            results.append({name: stored[name] for name in stored.files})
+    alone, shared = results
+    assert set(alone) == set(shared)
+    for name, values in alone.items():
+        assert shared[name].shape == values.shape, name
+        assert values.shape[0] == 3 or name == "renders"
+        np.testing.assert_allclose(shared[name], values, rtol=2e-3, atol=2e-4, err_msg=name)
 
 
 def test_mesh_of_one_named_device_gives_the_same():

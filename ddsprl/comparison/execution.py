@@ -22,7 +22,7 @@ from ddsprl.comparison.searching import Found, Searcher
 from ddsprl.comparison.suites import Case, Suite, estimated, preset_suite, recording_suite
 from ddsprl.fitting.inverter import InversionConfig, Inverter, make_problem
 from ddsprl.fitting.registry import make_solver
-from ddsprl.fitting.solver import legs_of
+from ddsprl.fitting.solver import COUNTS, legs_of
 from ddsprl.fitting.starts import SharedWork, shared_renders, shared_works
 from ddsprl.io import UserError
 from ddsprl.metrics import field_metrics_batch, parameter_error
@@ -195,6 +195,8 @@ class Execution:
                 "renders": found.renders,
                 "gradients": found.gradients,
                 "failures": int(found.failures[i]),
+                # None where the method has no such thing, which is not the same as never.
+                **{name: int(found.counts[name][i]) if name in found.counts else None for name in COUNTS},
                 # Of a group that ran at once, a target's share.
                 "seconds": found.seconds / group.count,
                 "curve": _curve(found, i, group.count),

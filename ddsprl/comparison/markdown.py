@@ -29,6 +29,12 @@ COST_COLUMNS = (
     ("charged", "charged in all", 0),
     ("seconds", "seconds", 2),
 )
+TOTAL_COLUMNS = (
+    ("failures", "not finite", 0),
+    ("restarts", "restarts", 0),
+    ("restored", "restored", 0),
+    ("backed_off", "backed off", 0),
+)
 
 
 class Table(NamedTuple):
@@ -53,6 +59,7 @@ def tables(results: Results) -> list[Table]:
         found.append(_figures(entry, place))
         found.append(_plain(entry, f"{place}: metrics of the field", FIELD_COLUMNS))
         found.append(_plain(entry, f"{place}: what it cost, a target", COST_COLUMNS))
+        found.append(_plain(entry, f"{place}: mishaps, all runs together", TOTAL_COLUMNS))
         found += _duels(entry, place)
     costs = _gradient_costs(results)
     return [*found, costs] if costs.rows else found
@@ -77,6 +84,10 @@ def introduction(results: Results) -> str:
         "Excess is (L - floor) / (L of the best of 4,096 random presets - floor), floor 0 for recordings. "
         "Losses are of the snapped preset, mean over 8 noise keys that no search has heard.",
     ]
+    lines.append(
+        "Mishaps: evaluations that were not finite; searches of an evolution strategy begun anew; replicas "
+        "of hybrid put back because something was not finite, and because they diverged."
+    )
     if rejected:
         lines.append(f"Too quiet, rejected: {rejected}.")
     if left:
@@ -108,7 +119,7 @@ def _figures(entry: dict[str, Any], place: str) -> Table:
 
 def _plain(entry: dict[str, Any], title: str, columns: tuple[tuple[str, str, int], ...]) -> Table:
     rows = [
-        [label, *(interval_text(row[field], digits) for field, _, digits in columns)]
+        [label, *(interval_text(row.get(field), digits) for field, _, digits in columns)]
         for label, row in entry["methods"].items()
     ]
     return Table(title, ["method", *(heading for _, heading, _ in columns)], rows)

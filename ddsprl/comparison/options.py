@@ -76,7 +76,7 @@ class CompareOptions:
     gradient_cost: str | None = None
     """Renders that a gradient is charged as: a number (what it really costs stands beside it), or `measured`
     for what it costs when the comparison begins, at each method's batch, rounded up to the next sixteenth.
-    Default: 4."""
+    Default: 3."""
     players: int | None = None
     """Targets that can be listened to in the report. Default: 8."""
     quiet: bool = False

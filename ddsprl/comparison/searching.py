@@ -32,6 +32,7 @@ class Found(NamedTuple):
         renders: of one target.
         gradients: likewise.
         failures: evaluations that were not finite, `[G]`.
+        counts: what the solver counted (`ddsprl.fitting.solver.COUNTS`), as far as it counts that, `[G]`.
         seconds: of the group.
     """
 
@@ -42,6 +43,7 @@ class Found(NamedTuple):
     renders: int
     gradients: int
     failures: np.ndarray
+    counts: dict[str, np.ndarray]
     seconds: float
 
 
@@ -78,6 +80,7 @@ class Searcher:
             found.renders,
             found.gradients,
             found.failures,
+            found.counts,
             found.seconds,
         )
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ddsprl.comparison.pricing import dearest
+from ddsprl.fitting.solver import COUNTS
 from ddsprl.metrics import (
     Interval,
     excess_ratio,
@@ -25,7 +26,9 @@ from ddsprl.metrics import (
 SEED = 0
 JUDGES = ("loss", "yardstick")
 MEDIANS = ("loss", "yardstick", "parameter_error", "seconds", "mss", "wmfcc", "sot", "rms_cosine")
-COUNTS = ("renders", "gradients", "shared", "charged")
+MEANS = ("renders", "gradients", "shared", "charged")
+# Of all runs together: evaluations that were not finite, and what solvers did about that or being stuck.
+TOTALS = ("failures", *COUNTS)
 REFERENCES = {
     "floor": "noise floor",
     "percent": "1 % off",
@@ -130,9 +133,10 @@ def _row(results: Results, part: str, budget: int, label: str, kept: dict[str, A
         limit = reference_of(results, part, "percent", judge)
         values = table_of(results, part, budget, label, judge)
         row[f"{judge}_success"] = None if limit is None else _listed(share_interval, values, limit)
-    for field in COUNTS:
-        values = table_of(results, part, budget, label, field)
-        row[field] = None if values is None else float(values.mean())
+    for fields, combined in ((MEANS, np.mean), (TOTALS, np.sum)):
+        for field in fields:
+            values = table_of(results, part, budget, label, field)
+            row[field] = None if values is None else float(combined(values))
     prices = [price_of(results, label, t["samples"]) for t in results["targets"] if t["part"] == part]
     known = [price for price in prices if price is not None]
     row["gradient_cost"] = float(np.mean(known)) if known else None

@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.fitting.grouped import Inversion, Prepared
+from ddsprl.fitting.grouped import Inversion, Prepared, taken
 from ddsprl.fitting.inverter import GRADIENT_COST, Inverter
 from ddsprl.fitting.posterior import oscillator_pairs, sample_posterior
 from ddsprl.fitting.posterior_chains import PosteriorConfig
 from ddsprl.fitting.posterior_summary import Posterior
-from ddsprl.fitting.problem import BAD_LOSS
+from ddsprl.fitting.priors import Prior
 from ddsprl.fitting.sensitivity import sensitivities
 from ddsprl.fitting.topk import Heard, distinct_indices, hear_members, least_sound
 
@@ -60,7 +60,7 @@ def analyse(
     renders = 2 * found.u.shape[1] + 1
     heard = None
     if top > 1:
-        heard = _heard(inverter, group, _taken(found)[index], heard_keys)
+        heard = _heard(inverter, group, taken(found.members, found.member_loss)[index], heard_keys)
         renders += heard.renders
     extras = []
     for i in range(len(found.u)):
@@ -83,6 +83,7 @@ def posteriors_of(
     keys: jax.Array,
     *,
     config: PosteriorConfig | None = None,
+    prior: Prior | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Posterior]:
     """Samples of the presets that explain each target of a group; arguments as of `analyse`.
@@ -90,9 +91,11 @@ def posteriors_of(
     Args:
         inverter: of the group's length.
         group: as it was searched for.
-        found: by the search; its finalists are where chains begin.
+        found: by the search; chains begin where it stood side by side (`Inversion.spread`), since finalists
+            of one descent would all say the same.
         keys: one a target, `[m]`.
         config: of the sampler; the defaults if None.
+        prior: over presets; uniform if None.
         progress: called with cycles done and cycles in all; what it raises is passed on.
     """
     count = len(found.u)
@@ -100,10 +103,11 @@ def posteriors_of(
     return sample_posterior(
         inverter.problem,
         group.targets,
-        jnp.asarray(_taken(found)[index]),
+        jnp.asarray(found.spread[index]),
         keys[index],
         names=found.names,
         config=config,
+        prior=prior,
         partner=oscillator_pairs(inverter.problem.instrument.table),
         progress=progress,
     )[:count]
@@ -124,8 +128,3 @@ def _heard(inverter: Inverter, group: Prepared, members: np.ndarray, keys: jax.A
     ]
     sounds = np.concatenate([part.sounds for part in parts], axis=1)
     return Heard(sounds, parts[0].floor, sum(part.renders for part in parts))
-
-
-def _taken(found: Inversion) -> np.ndarray:
-    """Finalists `[m, k, d]`, the best in places that were not taken."""
-    return np.where((found.member_loss < BAD_LOSS)[..., None], found.members, found.members[:, :1])

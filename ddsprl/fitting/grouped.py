@@ -17,13 +17,17 @@ import numpy as np
 
 from ddsprl.fitting.inverter import FINAL_KEYS, GRADIENT_COST, Final, Inverter, Progress, group_size
 from ddsprl.fitting.methods import ROUNDS, Method, usable_start
-from ddsprl.fitting.problem import Target
+from ddsprl.fitting.monitor_trace import MonitorTrace, monitor_trace
+from ddsprl.fitting.problem import BAD_LOSS, Target
 from ddsprl.fitting.registry import make_solver
 from ddsprl.fitting.search import Members
 from ddsprl.fitting.solve import check_budget, solve
 from ddsprl.fitting.solver import Solver
 from ddsprl.fitting.starts import make_starts
 from synth_jax import Note
+
+# Fields of an `Inversion` that are of the search which found a target's preset.
+PER_TARGET = ("u", "loss", "relaxed_loss", "yardstick", "audio", "spread", "curve")
 
 
 class Inversion(NamedTuple):
@@ -39,6 +43,8 @@ class Inversion(NamedTuple):
         audio: sound of the best preset, `[B, n]`.
         members: all finalists, snapped, distinct ones first, each part best first, `[B, k, d]`.
         member_loss: their losses, `[B, k]`.
+        spread: presets far apart, to begin anew from, snapped, `[B, k, d]`: the best, and those at which a
+            search stood side by side before it went on alone; the finalists where it never did.
         curve: best loss after each evaluation step, `[B, points]`.
         curve_renders: renders (gradients charged) spent at those, `[points]`.
         curve_snapped: whether discrete knobs were snapped then, `[points]`.
@@ -53,6 +59,7 @@ class Inversion(NamedTuple):
         interrupted: whether Ctrl-C ended the search early.
         start: what each search began at, B names.
         start_note: why that is not what was asked for, each; None where it is.
+        monitor: what the monitor said during each search, B of them; None where the method has none.
     """
 
     u: np.ndarray
@@ -63,6 +70,7 @@ class Inversion(NamedTuple):
     audio: np.ndarray
     members: np.ndarray
     member_loss: np.ndarray
+    spread: np.ndarray
     curve: np.ndarray
     curve_renders: np.ndarray
     curve_snapped: np.ndarray
@@ -77,6 +85,7 @@ class Inversion(NamedTuple):
     interrupted: bool = False
     start: tuple[str, ...] = ()
     start_note: tuple[str | None, ...] = ()
+    monitor: tuple[MonitorTrace | None, ...] = ()
 
 
 class Prepared(NamedTuple):
@@ -183,8 +192,7 @@ def search_group(
     search = _rounds if method.name == ROUNDS else _solver
     found = search(inverter, method, group, budget, progress)
     count = len(group.note.midi)
-    per_target = ("u", "loss", "relaxed_loss", "yardstick", "audio", "members", "member_loss", "curve")
-    cut = {name: getattr(found, name)[:count] for name in per_target}
+    cut = {name: getattr(found, name)[:count] for name in (*PER_TARGET, "members", "member_loss")}
     return found._replace(**cut, terms={name: x[:count] for name, x in found.terms.items()})
 
 
@@ -226,7 +234,10 @@ def _solver(
         progress=progress,
     )
     archive = Members(jnp.asarray(found.archive.u), jnp.asarray(found.archive.loss))
-    return _inversion(inverter, group, inverter.judge(archive, group.targets, judge))._replace(
+    judged = _inversion(inverter, group, inverter.judge(archive, group.targets, judge))
+    handed = found.handed
+    return judged._replace(
+        spread=judged.spread if handed is None else _with_first(judged.u, taken(handed.u, handed.loss)),
         relaxed_loss=found.curve_loss[:, -1],
         curve=found.curve_loss,
         curve_renders=found.curve_renders,
@@ -235,7 +246,19 @@ def _solver(
         gradients=found.gradients,
         judge_renders=(archive.u.shape[1] + 1) * FINAL_KEYS,
         interrupted=found.interrupted,
+        monitor=tuple(monitor_trace(found, i) for i in range(len(group.note.midi))),
     )
+
+
+def _with_first(best: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The best `[G, d]` before others `[G, k, d]`, as many as these."""
+    return np.concatenate([best[:, None], others[:, :-1]], axis=1)
+
+
+def taken(members: Any, loss: Any) -> np.ndarray:
+    """Members `[..., k, d]`, the first one in places that are not taken by their loss `[..., k]`."""
+    members = np.asarray(members)
+    return np.where((np.asarray(loss) < BAD_LOSS)[..., None], members, members[..., :1, :])
 
 
 @cache
@@ -256,6 +279,7 @@ def _inversion(inverter: Inverter, group: Prepared, final: Final) -> Inversion:
         audio=judged.audio,
         members=judged.members.u,
         member_loss=judged.members.loss,
+        spread=taken(judged.members.u, judged.members.loss),
         curve=none,
         curve_renders=none,
         curve_snapped=none,
@@ -268,6 +292,7 @@ def _inversion(inverter: Inverter, group: Prepared, final: Final) -> Inversion:
         names=tuple(spec.name for spec in inverter.problem.instrument.table),
         start=group.start,
         start_note=group.start_note,
+        monitor=(None,) * len(group.note.midi),
     )
 
 
@@ -281,13 +306,14 @@ def joined(parts: list[Inversion]) -> Inversion:
 
     # Where a later group was interrupted its curve is short: nothing got better in what it did not do.
     curves = [np.pad(p.curve, ((0, 0), (0, points - p.curve.shape[1])), mode="edge") for p in parts]
-    names = ("u", "loss", "relaxed_loss", "yardstick", "audio", "members", "member_loss", "midi", "gate_s")
+    names = (*PER_TARGET, "members", "member_loss", "midi", "gate_s")
+    whole = {name: rows(name) for name in names if name != "curve"} | {"curve": np.concatenate(curves)}
     return longest._replace(
-        **{name: rows(name) for name in names},
+        **whole,
         terms={name: np.concatenate([part.terms[name] for part in parts]) for name in longest.terms},
-        curve=np.concatenate(curves),
         library_renders=sum(part.library_renders for part in parts),
         interrupted=any(part.interrupted for part in parts),
         start=tuple(name for part in parts for name in part.start),
         start_note=tuple(note for part in parts for note in part.start_note),
+        monitor=tuple(trace for part in parts for trace in part.monitor),
     )

@@ -36,7 +36,7 @@ from ddsprl.fitting import monitor as lyapunov
 from ddsprl.fitting import schedule
 from ddsprl.fitting.distinct import distinct_members
 from ddsprl.fitting.dither import dither, shape
-from ddsprl.fitting.monitor import DIVERGING, Monitor
+from ddsprl.fitting.monitor import DIVERGING, Monitor, Reading
 from ddsprl.fitting.problem import BAD_LOSS
 from ddsprl.fitting.proposals import jumps
 from ddsprl.fitting.reparam import to_bounded, to_unbounded
@@ -82,6 +82,7 @@ class HybridState(NamedTuple):
         space: of the knobs.
         progress: share of the budget spent.
         step: steps done.
+        reading: what each replica's monitor said in this step, before the guard made it forget, `[P]`.
         restored: replicas put back because something was not finite, so far.
         backed_off: times that a replica diverged and was put back to its best, so far.
     """
@@ -93,6 +94,7 @@ class HybridState(NamedTuple):
     space: Space
     progress: jax.Array
     step: jax.Array
+    reading: Reading
     restored: jax.Array
     backed_off: jax.Array
 
@@ -162,15 +164,16 @@ class Hybrid:
     def init(self, key: jax.Array, start: Start, space: Space) -> HybridState:
         """Replicas at the best distinct starts."""
         born = distinct_members(key, start, space, self.replicas, step=STEP_FROM_STARTS)
-        zero = jnp.zeros((), jnp.int32)
+        zero, course = jnp.zeros((), jnp.int32), self._fresh(born)
         return HybridState(
-            course=self._fresh(born),
+            course=course,
             best=born,
             probes=self._no_probes(start.u),
             starts=start.u,
             space=space,
             progress=jnp.zeros(()),
             step=zero,
+            reading=jax.vmap(lyapunov.read)(course.monitor),
             restored=zero,
             backed_off=zero,
         )
@@ -192,8 +195,7 @@ class Hybrid:
 
     def trace(self, state: HybridState) -> dict[str, jax.Array]:
         """Gains, means over replicas; loss and verdict of the coldest replica; counts so far."""
-        gains, monitor = state.course.gains, state.course.monitor
-        reading = jax.vmap(lyapunov.read)(monitor)
+        gains, reading = state.course.gains, state.reading
         config, progress = self.schedule, state.progress
         return {
             "alpha": jnp.mean(schedule.alpha(gains, progress, config)),
@@ -203,7 +205,7 @@ class Hybrid:
             "trend": jnp.mean(gains.trend),
             "norm": jnp.mean(gains.norm),
             "plateau_steps": jnp.mean(gains.plateau.astype(jnp.float32)),
-            "loss": monitor.last[0],
+            "loss": state.course.monitor.last[0],
             "drift": reading.drift[0],
             "confidence": reading.confidence[0],
             "verdict": reading.verdict[0],
@@ -264,10 +266,11 @@ class Hybrid:
         heard = Feedback(better, fall, cosine, norm)
         gains = jax.vmap(lambda g, f: schedule.update_gains(g, f, self.schedule))(course.gains, heard)
         monitor = jax.vmap(lyapunov.observe)(course.monitor, loss)
+        reading = jax.vmap(lyapunov.read)(monitor)
         z, first = course.z, course.first
         count = state.backed_off
         if self.watch:
-            diverging = jax.vmap(lyapunov.read)(monitor).verdict == DIVERGING
+            diverging = reading.verdict == DIVERGING
             row = diverging[:, None]
             z, first = jnp.where(row, to_unbounded(state.best.u), z), jnp.where(row, 0.0, first)
             retired = jax.vmap(lambda g: schedule.back_off(g, self.schedule))(gains)
@@ -275,7 +278,7 @@ class Hybrid:
             monitor = _choose(diverging, jax.vmap(lyapunov.forget)(state.best.loss), monitor)
             count = count + jnp.sum(diverging).astype(jnp.int32)
         course = course._replace(z=z, first=first, gains=gains, monitor=monitor, last_slope=slope)
-        return state._replace(course=course, backed_off=count)
+        return state._replace(course=course, reading=reading, backed_off=count)
 
     def _update(self, key: jax.Array, state: HybridState, slope: jax.Array) -> HybridState:
         """The law."""

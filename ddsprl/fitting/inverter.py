@@ -5,7 +5,6 @@ the cache, many on an accelerator. All shapes are fixed by the configuration, so
 once for a rate and length, whatever the number of targets.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -18,11 +17,11 @@ import numpy as np
 from ddsprl.fitting.cues import envelope_cues, with_cues
 from ddsprl.fitting.library import Library, LibraryConfig
 from ddsprl.fitting.problem import Problem, Target
+from ddsprl.fitting.programs import over_targets
 from ddsprl.fitting.proposals import jumps
 from ddsprl.fitting.search import Members, RoundSettings, empty_members, keep_distinct, search_round
 from ddsprl.losses.objective import Objective, ObjectiveConfig
 from ddsprl.plant import in_chunks, make_instrument
-from ddsprl.sharding import shard_batch
 from synth_jax import Note
 from synth_jax.units import midi_to_hz
 
@@ -101,12 +100,12 @@ class Inverter:
         self.config = config
         self.library = Library(problem.instrument, config.library) if library is None else library
         self.interrupted = False
-        self._prepare = _over_targets(self._target)
-        self.scores = _over_targets(problem.scores)
-        self._jumps = _over_targets(self._children)
+        self._prepare = over_targets(self._target)
+        self.scores = over_targets(problem.scores)
+        self._jumps = over_targets(self._children)
         search = partial(search_round, problem, steps=config.steps)
-        self._round = _over_targets(search, (0, 0, 0, 0, None))
-        self.judge = _over_targets(self._judged)
+        self._round = over_targets(search, (0, 0, 0, 0, None))
+        self.judge = over_targets(self._judged)
 
     def prepare(self, audio, notes: Note, free, locked, window) -> Target:
         """Analyze a group of targets, `[G, n]`, once; knob vectors `[G, d]`, windows `[G, n]`."""
@@ -173,7 +172,7 @@ class Inverter:
             for i in range(rounds):
                 settings = self._settings(i, rounds, snapped=i >= snapped_from)
                 polished, trace = self._round(members, candidates, targets, noise, settings)
-                curve.append(_awaited(trace))
+                curve.append(np.asarray(trace))
                 members = polished
                 if i < snapped_from:
                     relaxed = np.minimum(relaxed, curve[-1][:, -1])
@@ -217,22 +216,10 @@ class Inverter:
         return Final(ranked, jnp.mean(yardsticks), terms, sounds[0])
 
 
-def _over_targets(function: Callable, in_axes: int | tuple[int | None, ...] = 0) -> Callable:
-    """Compiled `vmap` of a function of one target, the targets shared out over the devices."""
-    return shard_batch(jax.vmap(function, in_axes), in_axes=in_axes)
-
-
 @jax.jit
 def _folded(keys: jax.Array, i: int) -> jax.Array:
     """A key for round `i` from each target's key."""
     return jax.vmap(lambda key: jax.random.fold_in(key, i))(keys)
-
-
-def _awaited(array: jax.Array) -> np.ndarray:
-    """The value of an array, waited for in Python, where Ctrl-C is noticed within a round."""
-    while not array.is_ready():  # pyright: ignore[reportAttributeAccessIssue]
-        time.sleep(0.002)
-    return np.asarray(array)
 
 
 def make_problem(

@@ -20,6 +20,7 @@ import numpy as np
 
 from ddsprl.features.mel import mel_filterbank
 from ddsprl.features.stft import stft_power_frames
+from ddsprl.fitting.programs import awaited, running
 from ddsprl.plant import in_chunks
 from synth_jax import Instrument, Note
 from synth_jax.units import power_to_db
@@ -116,8 +117,9 @@ class Library:
     def _make(self, midi: float, gate_s: float) -> Page:
         presets = self._presets()
         note = Note(jnp.float32(midi), jnp.float32(gate_s), jnp.float32(1.0))
-        pictures = np.asarray(self._draw(presets, note, jax.random.key(self.config.seed + 1)))
-        pictures = np.nan_to_num(pictures, nan=-RANGE_DB)
+        with running():
+            pictures = awaited(self._draw(presets, note, jax.random.key(self.config.seed + 1)))
+        pictures = np.nan_to_num(np.asarray(pictures), nan=-RANGE_DB)
         self.renders += len(presets)
         page = Page(presets, pictures, midi, gate_s, len(presets))
         self._save(page)

@@ -32,7 +32,7 @@ from ddsprl.fitting.driver import Plantlike
 from ddsprl.fitting.posterior_chains import SEGMENT, PosteriorConfig, advance, begin
 from ddsprl.fitting.posterior_summary import Posterior, summarize
 from ddsprl.fitting.priors import Prior, UniformPrior
-from ddsprl.sharding import shard_batch
+from ddsprl.fitting.programs import over_targets
 from synth_jax.params import Table
 
 
@@ -84,7 +84,6 @@ def sample_posterior(
         if done >= config.warm:
             kept.append(jax.tree.map(lambda x, n=count: np.asarray(x)[:, :n], record))
         done += count
-        jax.block_until_ready(chains.loss)
         if progress is not None:
             progress(done, total)
     whole = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *kept)
@@ -105,9 +104,7 @@ def sample_posterior(
 @lru_cache(maxsize=8)
 def _programs(problem: Plantlike, config: PosteriorConfig) -> tuple[Callable, Callable]:
     """Beginning and advancing, over targets."""
-    starting = jax.vmap(partial(begin, problem, config), (0, 0, 0, None, None))
-    running = jax.vmap(partial(advance, problem, config), (0, 0, 0, None, None))
-    return (
-        shard_batch(starting, in_axes=(0, 0, 0, None, None)),
-        shard_batch(running, in_axes=(0, 0, 0, None, None)),
+    axes = (0, 0, 0, None, None)
+    return over_targets(partial(begin, problem, config), axes), over_targets(
+        partial(advance, problem, config), axes
     )

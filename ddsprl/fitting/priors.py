@@ -12,7 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from synth_jax.numerics import safe_log
+from synth_jax.params import nearest_hint
 
+# By name: every position of the table alike, or near presets made by hand.
+PRIORS = ("table", "bank")
 # Share of a knob's kernel that is spread over all of its range, so that no preset is impossible.
 SPREAD_SHARE = 0.1
 # Scott's rule (Scott 1992, eq. 6.42) makes kernels as wide as this at least.
@@ -89,6 +92,24 @@ class BankPrior(NamedTuple):
             low, high = (points[np.searchsorted(running, share - 1e-9)] for share in (tail, 1.0 - tail))
             found.append(high - low)
         return np.array(found)
+
+
+def make_prior(name: str, *, bank: np.ndarray, choices: np.ndarray) -> Prior:
+    """A prior by name.
+
+    Args:
+        name: of `PRIORS`.
+        bank: presets made by hand, `[b, d]`; not looked at for `table`.
+        choices: of each knob, 0 for a continuous one, `[d]`.
+
+    Raises:
+        ValueError: no such prior, with the nearest name; or a bank of fewer than two presets.
+    """
+    if name not in PRIORS:
+        raise ValueError(
+            f"no prior {name!r}{nearest_hint(name, list(PRIORS))}; allowed are {', '.join(PRIORS)}"
+        )
+    return UniformPrior() if name == "table" else bank_prior(bank, choices)
 
 
 def bank_prior(bank: np.ndarray, choices: np.ndarray) -> BankPrior:

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.fitting.driver import Plantlike
+from ddsprl.fitting.programs import over_targets
 from ddsprl.fitting.solver import Space
-from ddsprl.sharding import shard_batch
 
 STEP = 0.05
 
@@ -58,7 +58,7 @@ def sensitivities(
 
 @lru_cache(maxsize=8)
 def _program(problem: Plantlike, step: float) -> Callable:
-    return shard_batch(jax.vmap(partial(_one, problem, step)))
+    return over_targets(partial(_one, problem, step))
 
 
 def _one(problem: Plantlike, step: float, target: Any, u: jax.Array, key: jax.Array) -> Sensitivity:

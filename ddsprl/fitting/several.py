@@ -9,11 +9,9 @@ recordings, other keys alone gave the same sound again, and halves gave others, 
 import jax
 import numpy as np
 
-from ddsprl.fitting.grouped import Inversion, Prepared, search_group
+from ddsprl.fitting.grouped import PER_TARGET, Inversion, Prepared, search_group
 from ddsprl.fitting.inverter import Inverter, Progress
 from ddsprl.fitting.methods import Method
-
-PER_TARGET = ("u", "loss", "relaxed_loss", "yardstick", "audio", "curve")
 
 
 def search_several(
@@ -59,7 +57,7 @@ def search_several(
 def pooled(parts: list[Inversion]) -> Inversion:
     """Searches for the same targets as one: the best of them for every target, the finalists of all.
 
-    Counts are sums; the curve is that of the best search, over the renders of one.
+    Counts are sums; curve and monitor are those of the best search, over the renders of one.
     """
     if len(parts) == 1:
         return parts[0]
@@ -76,6 +74,7 @@ def pooled(parts: list[Inversion]) -> Inversion:
     return parts[0]._replace(
         **{name: chosen([getattr(part, name) for part in whole]) for name in PER_TARGET},
         terms={name: chosen([part.terms[name] for part in whole]) for name in parts[0].terms},
+        monitor=tuple(whole[part].monitor[i] for i, part in enumerate(best)),
         members=np.take_along_axis(members, order[..., None], axis=1),
         member_loss=np.take_along_axis(losses, order, axis=1),
         renders=sum(part.renders for part in parts),

@@ -21,9 +21,9 @@ from ddsprl.fitting.budget import Plan, Stretch, plan_budget
 from ddsprl.fitting.driver import SEGMENT, Keys, Plantlike, Run, Segment
 from ddsprl.fitting.inverter import GRADIENT_COST, Progress
 from ddsprl.fitting.inverter import group_size as group_size
+from ddsprl.fitting.programs import over_targets
 from ddsprl.fitting.search import Members
-from ddsprl.fitting.solver import Solver
-from ddsprl.sharding import shard_batch
+from ddsprl.fitting.solver import COUNTS, Solver
 
 # A segment should last about this long: short enough for Ctrl-C and a moving display.
 SEGMENT_S = 1.0
@@ -40,6 +40,9 @@ class Solution(NamedTuple):
         curve_renders: renders charged after the starts and after every iteration, `[1 + iterations]`.
         curve_loss: best loss at these points, each preset heard once, `[G, 1 + iterations]`.
         traces: the solver's curves by name, `[G, iterations]`.
+        counts: what the solver counted (of `ddsprl.fitting.solver.COUNTS`), over all legs, `[G]`.
+        handed: the archive with which the last leg began, as `archive`; None where no leg was reached but the
+            first.
         iterations: that were done.
         renders: scores, of starts, candidates and finalists.
         gradients: values with their gradients.
@@ -55,6 +58,8 @@ class Solution(NamedTuple):
     curve_renders: np.ndarray
     curve_loss: np.ndarray
     traces: dict[str, np.ndarray]
+    counts: dict[str, np.ndarray]
+    handed: Members | None
     iterations: int
     renders: int
     gradients: int
@@ -106,7 +111,7 @@ def solve(
     check_budget(budget, starts.shape[1])
     plan, split = plan_budget(solver, budget, starts.shape[1], gradient_cost), _split(keys)
     run = _programs(problem, solver).begin(targets, jnp.asarray(starts, jnp.float32), split)
-    course = _Course(run, run.archive, [_awaited(run.archive.loss)[:, :1]], [], 0, 0)
+    course = _Course(run, run.archive, [np.asarray(run.archive.loss)[:, :1]], [], 0, 0, None)
     interrupted = False
     try:
         for further in _courses(problem, plan, course, targets, split):
@@ -126,6 +131,7 @@ def solve(
         failures=course.run.failures,
         seconds=time.perf_counter() - began,
         interrupted=interrupted,
+        handed=course.handed,
     )
 
 
@@ -139,6 +145,7 @@ class _Course(NamedTuple):
         traces: parts of the solver's curves.
         done: iterations.
         again: renders spent on hearing finalists again.
+        handed: the archive with which the last leg so far began; None in the first.
     """
 
     run: Run
@@ -147,6 +154,7 @@ class _Course(NamedTuple):
     traces: list[dict[str, np.ndarray]]
     done: int
     again: int
+    handed: Members | None
 
 
 def _courses(problem: Plantlike, plan: Plan, course: _Course, targets: Any, keys: Keys) -> Iterator[_Course]:
@@ -155,7 +163,8 @@ def _courses(problem: Plantlike, plan: Plan, course: _Course, targets: Any, keys
         programs, size, end = _programs(problem, leg.solver), 1, stretch.first + stretch.iterations
         # Also where no leg before it had an iteration: the state at the beginning is the first leg's.
         if i and stretch.iterations:
-            course = course._replace(run=programs.hand_over(course.run, targets, keys))
+            begun = programs.hand_over(course.run, targets, keys)
+            course = course._replace(run=begun, handed=course.run.archive)
         while course.done < end:
             since, size = time.perf_counter(), min(size, end - course.done)
             course = _further(course, programs, targets, keys, size, stretch)
@@ -163,7 +172,6 @@ def _courses(problem: Plantlike, plan: Plan, course: _Course, targets: Any, keys
             size = _next_size(size, time.perf_counter() - since)
     if plan.left:
         heard = _hear_again(problem, plan.most_left)(course.run, targets, keys, np.int32(plan.left))
-        _awaited(heard.loss)
         yield course._replace(archive=heard, again=plan.left)
 
 
@@ -172,10 +180,14 @@ def _further(
 ) -> _Course:
     """One segment of `size` iterations."""
     run, curves = programs.advance(course.run, targets, keys, np.int32(size), _as_data(stretch))
-    _awaited(run.iteration)
     part = jax.tree.map(lambda x: np.asarray(x)[:, :size], curves)
-    best, traces = [*course.best, part.best], [*course.traces, part.trace]
-    return _Course(run, run.archive, best, traces, course.done + size, course.again)
+    return course._replace(
+        run=run,
+        archive=run.archive,
+        best=[*course.best, part.best],
+        traces=[*course.traces, part.trace],
+        done=course.done + size,
+    )
 
 
 def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -209,8 +221,9 @@ def make_solution(
     failures: Any,
     seconds: float,
     interrupted: bool,
+    handed: Members | None = None,
 ) -> Solution:
-    """A `Solution` from the archive, the curve of best losses `[G, 1 + iterations]` and the counts."""
+    """A `Solution` from the archives, the curve of best losses `[G, 1 + iterations]` and the counts."""
     u, loss = np.asarray(archive.u), np.asarray(archive.loss)
     iterations = curve.shape[1] - 1
     gradients = plan.counts(iterations)[1]
@@ -221,6 +234,8 @@ def make_solution(
         curve_renders=plan.charged()[: iterations + 1],
         curve_loss=curve,
         traces=traces,
+        counts=_counted(plan, traces, iterations),
+        handed=handed,
         iterations=iterations,
         renders=renders,
         gradients=gradients,
@@ -231,6 +246,13 @@ def make_solution(
     )
 
 
+def _counted(plan: Plan, traces: dict[str, np.ndarray], iterations: int) -> dict[str, np.ndarray]:
+    """Counts at the end of every leg, added up: each leg counts from 0."""
+    ends = [min(leg.first + leg.iterations, iterations) for leg in plan.stretches() if leg.first < iterations]
+    last = np.unique(ends).astype(int) - 1
+    return {name: traces[name][:, last].sum(axis=1) for name in COUNTS if name in traces}
+
+
 @lru_cache(maxsize=32)
 def _programs(problem: Plantlike, solver: Solver) -> Programs:
     """Compiled once for the arguments, and again for other shapes."""
@@ -239,20 +261,16 @@ def _programs(problem: Plantlike, solver: Solver) -> Programs:
         return driver.handed_over(solver, run, problem.space(target), keys)
 
     return Programs(
-        _over_targets(partial(driver.begin, problem, solver), (0, 0, 0)),
-        _over_targets(hand_over, (0, 0, 0)),
-        _over_targets(partial(driver.advance, problem, solver), (0, 0, 0, None, None)),
+        over_targets(partial(driver.begin, problem, solver), (0, 0, 0)),
+        over_targets(hand_over, (0, 0, 0)),
+        over_targets(partial(driver.advance, problem, solver), (0, 0, 0, None, None)),
     )
 
 
 @lru_cache(maxsize=32)
 def _hear_again(problem: Plantlike, most: int) -> Callable[[Run, Any, Keys, Any], Members]:
     """Compiled once for the arguments; a run's solver state is not looked at."""
-    return _over_targets(partial(driver.hear_again, problem, most=most), (0, 0, 0, None))
-
-
-def _over_targets(function: Callable, in_axes: tuple[int | None, ...]) -> Callable:
-    return shard_batch(jax.vmap(function, in_axes), in_axes=in_axes)
+    return over_targets(partial(driver.hear_again, problem, most=most), (0, 0, 0, None))
 
 
 _split = jax.jit(jax.vmap(driver.split_keys))
@@ -261,10 +279,3 @@ _split = jax.jit(jax.vmap(driver.split_keys))
 def _next_size(size: int, seconds: float) -> int:
     """Iterations of the next segment."""
     return min(2 * size, SEGMENT) if seconds < SEGMENT_S else max(size // 2, 1)
-
-
-def _awaited(array: jax.Array) -> np.ndarray:
-    """The value of an array, waited for in Python, where Ctrl-C is noticed at once."""
-    while not array.is_ready():  # pyright: ignore[reportAttributeAccessIssue]
-        time.sleep(0.001)
-    return np.asarray(array)

@@ -21,6 +21,10 @@ import jax.numpy as jnp
 
 from synth_jax.params import Table
 
+# Curves of `trace` that count what happened since `init`: searches begun anew (`evolution`), members put back
+# because something was not finite, and because they diverged (`hybrid`).
+COUNTS = ("restarts", "restored", "backed_off")
+
 
 class Space(NamedTuple):
     """The knobs of one target as a solver sees them.

@@ -24,10 +24,10 @@ from ddsprl.fitting.budget import plan_budget, whole
 from ddsprl.fitting.driver import FINALISTS, SEGMENT
 from ddsprl.fitting.inverter import GRADIENT_COST
 from ddsprl.fitting.problem import Problem, Target
+from ddsprl.fitting.programs import over_targets
 from ddsprl.fitting.search import Members
 from ddsprl.fitting.solver import Solver
 from ddsprl.losses.objective import TERMS, ObjectiveWeights
-from ddsprl.sharding import shard_batch
 
 LEGS = 10
 
@@ -136,7 +136,7 @@ def _programs(problem: Problem, solver: Solver) -> tuple[Any, Any, Any]:
         (rescored, (0, 0, 0)),
         (partial(driver.advance, problem, solver), (0, 0, 0, None, None)),
     )
-    programs = [shard_batch(jax.vmap(function, axes), in_axes=axes) for function, axes in functions]
+    programs = [over_targets(function, axes) for function, axes in functions]
     return programs[0], programs[1], programs[2]
 
 

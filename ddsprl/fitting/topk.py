@@ -18,9 +18,9 @@ import numpy as np
 
 from ddsprl.features.mel import mel_power
 from ddsprl.fitting.problem import BAD_LOSS, Problem, Target
+from ddsprl.fitting.programs import over_targets
 from ddsprl.losses.log_mel import mel_floor, mel_to_db
 from ddsprl.plant import in_chunks
-from ddsprl.sharding import shard_batch
 
 # Root mean square of knob differences under which presets are one.
 LEAST_KNOBS = 0.05
@@ -68,7 +68,7 @@ def least_sound(floor: float) -> float:
 
 @lru_cache(maxsize=8)
 def _program(problem: Problem) -> Callable:
-    return shard_batch(jax.vmap(partial(_one, problem)))
+    return over_targets(partial(_one, problem))
 
 
 def _one(problem: Problem, target: Target, u: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:

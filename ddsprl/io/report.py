@@ -14,11 +14,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpec
+from matplotlib.gridspec import GridSpec, SubplotSpec
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ddsprl.io.atomic import replacing
-from ddsprl.io.report_parts import draw_sensitivity, legible, panel_title, png
+from ddsprl.io.report_parts import draw_sensitivity, draw_verdicts, legible, panel_title, png
 from ddsprl.io.report_style import DPI, FAINT, INK, MATCH, PAPER, RANDOM, SOFT, STYLE, TARGET
 
 SIZE_PX = (1600, 1160)
@@ -62,6 +62,7 @@ def match_report_png(
     rises: Mapping[str, float] | None = None,
     noise_floor: float | None = None,
     curve_x_label: str = "renders",
+    verdicts: tuple[Sequence[float], Sequence[str]] | None = None,
 ) -> bytes:
     """The report of one match, a PNG.
 
@@ -81,6 +82,8 @@ def match_report_png(
         rises: by knob, how much the loss rises when it is moved; no chart of it if None.
         noise_floor: the loss that the true preset would have, if known; one more line in the loss curve.
         curve_x_label: what the x axis of the loss curve counts.
+        verdicts: where on that axis the search's monitor was heard, and what it said there (stable, plateau,
+            diverging); no band of it if None.
     """
     # The style has to hold while drawing too: ticks are made then. It is restored afterwards.
     with matplotlib.rc_context(STYLE):
@@ -92,7 +95,11 @@ def match_report_png(
         lower = grid[1, :].subgridspec(1, panels, wspace=0.26 if panels == 2 else 0.42)
         _draw_header(figure, title, subtitle, remark, facts or {})
         _draw_sounds(figure, grid, sample_rate, np.asarray(target, float), np.asarray(match, float))
-        _draw_curve(figure.add_subplot(lower[0]), curve, random_reference, noise_floor, curve_x_label)
+        axes, band = _curve_axes(figure, lower[0], band=verdicts is not None)
+        _draw_curve(axes, curve, random_reference, noise_floor)
+        if band is not None and verdicts is not None:
+            draw_verdicts(band, *verdicts)
+        (axes if band is None else band).set_xlabel(curve_x_label)
         reference_name = next(iter(random_reference), "random reference")
         _draw_terms(figure.add_subplot(lower[1]), terms, reference_terms, reference_name)
         if rises is not None:
@@ -225,9 +232,17 @@ def _draw_waveform(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} s"))
 
 
-def _draw_curve(
-    axes: Axes, curve: Curve, references: Mapping[str, float], noise_floor: float | None, x_label: str
-) -> None:
+def _curve_axes(figure: Figure, place: SubplotSpec, *, band: bool) -> tuple[Axes, Axes | None]:
+    """Axes of the loss curve, and those of a band below it on the same x axis, if there is to be one."""
+    if not band:
+        return figure.add_subplot(place), None
+    rows = place.subgridspec(2, 1, height_ratios=[1.0, 0.055], hspace=0.19)
+    axes = figure.add_subplot(rows[0])
+    axes.tick_params(labelbottom=False)
+    return axes, figure.add_subplot(rows[1], sharex=axes)
+
+
+def _draw_curve(axes: Axes, curve: Curve, references: Mapping[str, float], noise_floor: float | None) -> None:
     panel_title(axes, "Loss", "best so far")
     styles = {"snapped": (MATCH, 2.2, "-"), "relaxed": (INK, 1.3, "-")}
     last = 1.0
@@ -254,7 +269,6 @@ def _draw_curve(
     axes.set_axisbelow(True)
     axes.spines["left"].set_visible(False)
     axes.tick_params(length=0)
-    axes.set_xlabel(x_label)
     # On paper of its own, so that the lines behind do not strike the words through.
     legend = axes.legend(loc="upper right", bbox_to_anchor=(1.0, 1.02), handlelength=2.2, labelspacing=0.35)
     legend.set_frame_on(True)

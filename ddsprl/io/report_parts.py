@@ -9,7 +9,7 @@ Numbers come from `ddsprl.fitting.sensitivity` and `ddsprl.fitting.posterior`; h
 
 import io
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
 
@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
 from ddsprl.io.atomic import replacing
-from ddsprl.io.report_style import DPI, FAINT, INK, MATCH, RANDOM, SOFT, STYLE, TARGET
+from ddsprl.io.report_style import DPI, FAINT, INK, MATCH, RANDOM, SOFT, STYLE, TARGET, VERDICTS
 
 WIDTH_PX, ROW_PX, FRAME_PX, LINE_PX = 900, 24, 120, 18
 
@@ -72,6 +72,27 @@ def draw_posterior(
     _knob_rows(axes, list(low))
     axes.set_xlim(0.0, 1.0)
     axes.set_xlabel("knob position; bar: 90 % interval (grey: this sound cannot tell), dot: the preset found")
+
+
+def draw_verdicts(axes: Axes, x: Sequence[float], verdicts: Sequence[str]) -> None:
+    """A band of what the search's monitor said, point by point, with its legend below.
+
+    Args:
+        axes: drawn into, from corner to corner; its x axis is left as it is.
+        x: where each verdict was reached, rising; it holds since the one before.
+        verdicts: of `ddsprl.io.report_style.VERDICTS`, as many.
+    """
+    since = [axes.get_xlim()[0], *x[:-1]]
+    for name, colour in VERDICTS.items():
+        spans = [(a, b - a) for a, b, said in zip(since, x, verdicts, strict=True) if said == name]
+        axes.broken_barh(spans, (0.0, 1.0), color=colour, linewidth=0.0, label=name)
+    axes.set_ylim(0.0, 1.0)
+    axes.yaxis.set_visible(False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    axes.annotate("monitor", (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", color=SOFT)
+    settings = {"ncols": len(VERDICTS), "handlelength": 0.9, "handleheight": 0.9, "columnspacing": 1.2}
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderpad=0.1, **settings)
 
 
 def draw_sensitivity_report(path: str | os.PathLike[str], rises: Mapping[str, float], *, title: str) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 DPI = 100
 INK, SOFT, FAINT, PAPER = "#1d2430", "#6a7482", "#dfe3e8", "#ffffff"
 TARGET, MATCH, RANDOM = "#2f6690", "#e07a2c", "#a9b1bb"
+# Of what a monitor says; red is for nothing else.
+VERDICTS = {"stable": "#4c9f70", "plateau": "#d3d8de", "diverging": "#c0392b"}
 STYLE: dict[Any, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": 10.0,

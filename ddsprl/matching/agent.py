@@ -22,6 +22,7 @@ from ddsprl.evaluation.playing import Player, playing, program
 from ddsprl.fitting.grouped import Inversion, Prepared, search_group
 from ddsprl.fitting.inverter import Inverter, Progress
 from ddsprl.fitting.methods import Method
+from ddsprl.fitting.programs import awaited, running
 from ddsprl.io import UserError, fit_length
 from ddsprl.matching.edits import edit_rows
 from ddsprl.matching.options import HANDED_ON
@@ -64,7 +65,8 @@ class AgentSearch:
         params = self._params(group)
         wide = keys[np.minimum(np.arange(len(group.starts)), len(keys) - 1)]
         run = program(self.env, self.act)
-        found = run(self.player.state, jax.random.fold_in(wide[0], 2), params)
+        with running():
+            found = awaited(run(self.player.state, jax.random.fold_in(wide[0], 2), params))
         history, lengths, _ = jax.tree.map(np.asarray, found)
         # After its end an episode stays where it was, so that every row holds a preset that was played.
         rows = np.minimum(np.arange(history.loss.shape[1]), lengths[:, None])

@@ -3,7 +3,6 @@
 import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +18,6 @@ from ddsprl.fitting.library import Library, LibraryConfig, Page
 from ddsprl.fitting.methods import ROUNDS, Method
 from ddsprl.fitting.recording import Recording, choose_pitch, ready
 from ddsprl.io import UserError, load_audio
-from ddsprl.matching.clock import Clock
 from ddsprl.matching.manifest import DONE, Manifest
 from ddsprl.matching.options import MatchOptions
 from synth_jax import Note, load_bank, shipped_presets_dir
@@ -70,10 +68,10 @@ class Group(NamedTuple):
 class KeptPages(Library):
     """A library that keeps only the pages used last, so that its memory does not grow with the targets."""
 
-    def __init__(self, library: Library, clock: Clock | None = None, most: int = PAGES) -> None:
+    def __init__(self, library: Library, most: int = PAGES) -> None:
         """A library of the same kind as another."""
         super().__init__(library.instrument, library.config)
-        self._clock, self._most = clock, most
+        self._most = most
 
     def page(self, midi: float, gate_s: float) -> Page:
         """The page nearest to a note."""
@@ -84,10 +82,6 @@ class KeptPages(Library):
             del self._pages[next(iter(self._pages))]
         return found
 
-    def _make(self, midi: float, gate_s: float) -> Page:
-        with nullcontext() if self._clock is None else self._clock.inside():
-            return super()._make(midi, gate_s)
-
 
 @dataclass
 class Feed:
@@ -97,14 +91,12 @@ class Feed:
         options: of the run.
         free: 1 for knobs that may move, `[d]`.
         locked: values of the others, `[d]`.
-        clock: of the run.
         manifest: of the run; None for a single target.
     """
 
     options: MatchOptions
     free: np.ndarray
     locked: np.ndarray
-    clock: Clock
     manifest: Manifest | None = None
 
     def __post_init__(self) -> None:
@@ -153,8 +145,7 @@ class Feed:
         # A target's keys depend on its name only, not on what else is matched, or with what together.
         keys = [target_keys(self.options.seed, r.clip.path.stem) for r in recordings]
         search, pitch, reference = (jnp.stack(part) for part in zip(*keys, strict=True))
-        with self.clock.inside():
-            midi = [choose_pitch(r, inverter, pitch[i]) for i, r in enumerate(recordings)]
+        midi = [choose_pitch(r, inverter, pitch[i]) for i, r in enumerate(recordings)]
         gate_s = np.array([r.gate_s for r in recordings], np.float32)
         prepared = prepare_group(
             inverter,
@@ -163,7 +154,7 @@ class Feed:
             Note(np.array(midi, np.float32), gate_s, np.ones_like(gate_s)),  # pyright: ignore[reportArgumentType]
             search,
             window=np.stack([r.window for r in recordings]),
-            bank=self._shipped(inverter),
+            bank=self.shipped(inverter),
             free=self.free,
             locked=self.locked,
         )
@@ -177,11 +168,11 @@ class Feed:
             if self.method.name != ROUNDS:
                 # As many as a solver's finalists, so that one program judges these and the references.
                 config = InversionConfig(library=pages, members=self.method.members)
-            library = KeptPages(Library(problem.instrument, pages), self.clock)
+            library = KeptPages(Library(problem.instrument, pages))
             self._inverters[duration_s] = Inverter(problem, config, library)
         return self._inverters[duration_s]
 
-    def _shipped(self, inverter: Inverter) -> np.ndarray:
+    def shipped(self, inverter: Inverter) -> np.ndarray:
         """Presets that come with the instrument, `[b, d]`."""
         if self._bank is None:
             name = inverter.problem.instrument.name

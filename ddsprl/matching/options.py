@@ -10,6 +10,7 @@ import tyro
 
 from ddsprl.fitting.driver import FINALISTS
 from ddsprl.fitting.methods import DEFAULT_BUDGET, DEFAULT_METHOD, METHODS, ROUNDS, Method, make_method
+from ddsprl.fitting.priors import PRIORS
 from ddsprl.fitting.starts import STARTS
 from ddsprl.io import UserError, did_you_mean
 from ddsprl.io.cli import parse_command_line
@@ -71,6 +72,10 @@ class MatchOptions:
     posterior: bool = False
     """Also sample all presets that explain the sound: intervals for every knob, and which knobs it cannot
     tell, in result.json and posterior.png. Slow: about 60,000 renders more a target."""
+    prior: str | None = None
+    """What --posterior assumes of presets before it hears the sound: `table`, every position of every knob
+    as likely as any other (if not given), or `bank`, likelier near the presets that come with the
+    instrument."""
     quiet: bool = False
     """No progress display."""
 
@@ -81,7 +86,12 @@ class MatchOptions:
         searched = {"method": self.method, "start": method.start, "lock": sorted(self.lock)}
         if self.run is not None:
             searched |= {"run": self.run.resolve().name, "polish": self.polish}
+        searched["prior"] = self.prior_name()
         return {name: getattr(self, name) for name in names} | searched
+
+    def prior_name(self) -> str | None:
+        """Of `ddsprl.fitting.priors.PRIORS`; None where no posterior is sampled."""
+        return (self.prior or PRIORS[0]) if self.posterior else None
 
     def how(self) -> Method:
         """What searches: for an agent, what its presets are handed to."""
@@ -126,10 +136,17 @@ def _check_method(options: MatchOptions) -> None:
     # `given` is for scripts, which have positions to give.
     starts = [name for name in STARTS if name != "given"]
     methods = (*METHODS, AGENT)
-    for option, value, allowed in (("method", options.method, methods), ("start", options.start, starts)):
+    named = (
+        ("method", options.method, methods),
+        ("start", options.start, starts),
+        ("prior", options.prior, PRIORS),
+    )
+    for option, value, allowed in named:
         if value is not None and value not in allowed:
             hint = did_you_mean(value, allowed)
             raise UserError(f"--{option} is {value!r}{hint}; allowed are {', '.join(allowed)}")
+    if options.prior is not None and not options.posterior:
+        raise UserError(f"--prior is {options.prior!r}, but it is of --posterior, which is not asked for")
     _check_agent(options)
     try:
         method = options.how()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
+import numpy as np
 
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
@@ -19,6 +20,7 @@ from ddsprl.fitting.extras import analyse, posterior_renders, posteriors_of
 from ddsprl.fitting.grouped import Inversion
 from ddsprl.fitting.inverter import FINAL_KEYS, GRADIENT_COST, make_problem
 from ddsprl.fitting.posterior_summary import Posterior
+from ddsprl.fitting.priors import make_prior
 from ddsprl.fitting.references import references
 from ddsprl.fitting.several import search_several
 from ddsprl.io import (
@@ -78,7 +80,7 @@ def match(options: MatchOptions) -> int:
     if manifest is not None:
         manifest.open()
     run = _Run(options, manifest, agent)
-    return run.all(Feed(options, free, locked, run.clock, manifest), files)
+    return run.all(Feed(options, free, locked, manifest), files)
 
 
 def _check_output(result: Path, manifest: Manifest | None) -> None:
@@ -198,25 +200,25 @@ class _Run:
             display.update(done, rounds, loss, names)
             interrupt.check()
 
-        with self.clock.inside():
-            # Other draws than those of the random reference, from the same keys.
-            apart, *keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, 1), 3), out_axes=1)(
-                group.references
-            )
-            search = search_several if self.agent is None else self.agent.search
-            found = search(
-                group.inverter,
-                feed.method,
-                group.prepared,
-                apart,
-                budget=options.budget,
-                searches=options.top,
-                progress=progress,
-            )
-            random = references(group.inverter, group.prepared, group.references, count=RANDOM_REFERENCE)
-            extras = analyse(group.inverter, group.prepared, found, keys[0], top=options.top)
-            found, posteriors = self._posteriors(group, found, keys[1], names, display, interrupt)
-        said = [Said(*row) for row in zip(random, extras, posteriors, strict=True)]
+        # Other draws than those of the random reference, from the same keys.
+        apart, *keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, 1), 3), out_axes=1)(
+            group.references
+        )
+        search = search_several if self.agent is None else self.agent.search
+        found = search(
+            group.inverter,
+            feed.method,
+            group.prepared,
+            apart,
+            budget=options.budget,
+            searches=options.top,
+            progress=progress,
+        )
+        random = references(group.inverter, group.prepared, group.references, count=RANDOM_REFERENCE)
+        extras = analyse(group.inverter, group.prepared, found, keys[0], top=options.top)
+        found, posteriors = self._posteriors(feed, group, found, keys[1], names, display, interrupt)
+        prior = options.prior_name()
+        said = [Said(*row, prior=prior) for row in zip(random, extras, posteriors, strict=True)]
         renders = _renders(group, found) + extras[0].renders
         renders += posterior_renders() if posteriors[0] is not None else 0
         self.clock.group_done(group.duration_s, count, count * renders)
@@ -230,11 +232,19 @@ class _Run:
         ]
 
     def _posteriors(
-        self, group: Group, found: Inversion, keys: jax.Array, names: str, display, interrupt: Interrupt
+        self,
+        feed: Feed,
+        group: Group,
+        found: Inversion,
+        keys: jax.Array,
+        names: str,
+        display,
+        interrupt: Interrupt,
     ) -> tuple[Inversion, list[Posterior | None]]:
         """Posteriors, if asked for; Ctrl-C leaves them out and makes the search an unfinished one."""
         nothing: list[Posterior | None] = [None] * len(group.items)
-        if not self.options.posterior or found.interrupted or interrupt.seen:
+        name = self.options.prior_name()
+        if name is None or found.interrupted or interrupt.seen:
             return found, nothing
         loss = float(found.loss.mean())
 
@@ -242,8 +252,12 @@ class _Run:
             display.update(done, cycles, loss, f"posterior of {names}")
             interrupt.check()
 
+        choices = np.array([spec.choices for spec in group.inverter.problem.instrument.table])
+        prior = make_prior(name, bank=feed.shipped(group.inverter), choices=choices)
         try:
-            sampled = posteriors_of(group.inverter, group.prepared, found, keys, progress=progress)
+            sampled = posteriors_of(
+                group.inverter, group.prepared, found, keys, prior=prior, progress=progress
+            )
         except KeyboardInterrupt:
             return found._replace(interrupted=True), nothing
         return found, list(sampled)

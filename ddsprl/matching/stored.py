@@ -19,7 +19,7 @@ from ddsprl.io.atomic import replacing
 from ddsprl.match_results import Finding
 
 FOLDER = ".findings"
-FORMAT = 1
+FORMAT = 2
 ARRAYS = ("knobs", "target", "match")
 
 

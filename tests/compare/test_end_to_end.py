@@ -74,6 +74,8 @@ def test_everything_is_there(finished, results):
         assert run["loss"] == pytest.approx(sum(run["terms"].values()), rel=1e-4)
         assert 0 <= run["parameter_error"] <= 1
         assert "curve" not in run
+        assert run["failures"] == 0
+        assert run["restarts"] is run["restored"] is run["backed_off"] is None  # neither method counts these
         assert {"mss", "wmfcc", "sot", "rms_cosine", "yardstick", "seconds"} <= set(run)
     for target in results["targets"]:
         assert set(target["references"]) == {"floor", "percent", "best_512", "best_4096"}

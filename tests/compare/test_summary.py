@@ -173,6 +173,23 @@ def test_a_row_shows_all_that_it_cost(results):
                 assert cost == float(row["charged in all"])
 
 
+def test_mishaps_are_added_up_over_all_runs(results):
+    places = [(entry["part"], entry["budget"]) for entry in results["summary"]]
+    shown = [table for table in tables(results) if "mishaps" in table.title]
+    assert len(shown) == len(places)
+    for (part, budget), table in zip(places, shown, strict=True):
+        assert table.header == ["method", "not finite", "restarts", "restored", "backed off"]
+        rows = {row[0]: row[1:] for row in table.rows}
+        for label in LABELS:
+            runs = [r for r in results["runs"] if (r["method"], r["budget"]) == (label, budget)]
+            runs = [r for r in runs if r["target"].startswith(part)]
+            wanted = [
+                "" if runs[0][name] is None else f"{sum(r[name] for r in runs):,}"
+                for name in ("failures", "restarts", "restored", "backed_off")
+            ]
+            assert rows[label] == wanted
+
+
 def test_the_page_needs_nothing_else(results, curves, tmp_path):
     draw_curves(tmp_path / "curves.png", results, curves)
     assert imread(tmp_path / "curves.png").shape[1] == 1400

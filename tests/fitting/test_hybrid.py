@@ -9,7 +9,7 @@ import pytest
 
 import laws
 from ddsprl.fitting.hybrid import Hybrid, HybridState
-from ddsprl.fitting.monitor import WINDOW
+from ddsprl.fitting.monitor import DIVERGING, WINDOW
 from ddsprl.fitting.reparam import to_bounded
 from ddsprl.fitting.schedule import ScheduleConfig
 from ddsprl.fitting.solver import Answer, Space, Start
@@ -90,6 +90,11 @@ def test_a_diverging_replica_backs_off_to_its_best(watch):
     else:
         assert np.abs(places(state)[0] - best).max() > 0.1
     assert state.course.monitor.count[1] == WINDOW // 2
+    # The trace tells what made the guard act, although the monitor has begun anew.
+    trace = solver.trace(state)
+    assert (trace["verdict"], trace["backed_off"]) == (DIVERGING, int(watch))
+    assert trace["drift"] > 0.4
+    assert trace["confidence"] < 0.01
 
 
 def test_a_loss_that_only_equals_the_best_is_no_progress():

@@ -55,6 +55,13 @@ def test_the_stored_table():
         judge_reach(1.0, measure="yardstick")
 
 
+def test_a_larger_budget_is_covered():
+    """Its losses are smaller, so that the rate is an upper bound."""
+    same = table_conditions()
+    assert differences(same._replace(budget=2 * same.budget)) == ()
+    assert len(differences(same._replace(budget=same.budget - 1))) == 1
+
+
 def test_other_conditions_are_said():
     same = table_conditions()
     assert (same.budget, same.note) == (DEFAULT_BUDGET, "given")
@@ -65,4 +72,5 @@ def test_other_conditions_are_said():
     assert found.differs == differences(other)
     assert found.sentence.endswith("3,072 renders, not 2,048; 0 locked knobs, not 1)")
     assert "a rough guide" in found.sentence
+    assert differences(same._replace(start="random")) == ("starts of guess, not random",)
     assert found.verdict == judge_reach(1.0).verdict

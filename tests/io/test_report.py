@@ -11,6 +11,7 @@ from matplotlib.image import imread
 import ddsprl.io.report
 from ddsprl.io import UserError, draw_match_report
 from ddsprl.io.report import log_spectrogram_db
+from ddsprl.io.report_style import VERDICTS
 
 TARGETS = Path(__file__).parents[1] / "data" / "targets"
 
@@ -63,6 +64,22 @@ def test_report_of_awkward_contents(tmp_path):
     }
     draw_match_report(tmp_path / "report.png", **arguments)
     assert imread(tmp_path / "report.png").shape[:2] == (1160, 1600)
+
+
+def test_what_the_monitor_said_is_drawn_below_the_loss(tmp_path):
+    """As much of each colour as there was of each verdict, on the loss curve's own axis."""
+    said = ["stable"] * 6 + ["plateau"] * 3 + ["diverging"]
+    draw_match_report(tmp_path / "with.png", **report_arguments(), verdicts=(range(95, 951, 95), said))
+    draw_match_report(tmp_path / "without.png", **report_arguments())
+    counts = []
+    for name in ("with", "without"):
+        image = np.round(255 * imread(tmp_path / f"{name}.png")[760:, :560, :3]).astype(int)
+        colours = [tuple(int(code[i : i + 2], 16) for i in (1, 3, 5)) for code in VERDICTS.values()]
+        # A row of the band, not its legend.
+        counts.append([(image == colour).all(axis=-1).sum(axis=1).max() for colour in colours])
+    band, nothing = counts
+    assert max(nothing) < 10
+    np.testing.assert_allclose(np.divide(band, sum(band)), [0.6, 0.3, 0.1], atol=0.02)
 
 
 def test_report_failing_midway_leaves_nothing(tmp_path, monkeypatch):

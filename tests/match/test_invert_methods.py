@@ -7,11 +7,13 @@ import pytest
 import ddsprl
 from ddsprl.fitting.grouped import prepare_group, search_group
 from ddsprl.fitting.inversion import Streamed
-from ddsprl.fitting.inverter import InversionConfig, Inverter, default_inverter
+from ddsprl.fitting.inverter import InversionConfig, Inverter, default_inverter, make_problem
 from ddsprl.fitting.library import LibraryConfig
 from ddsprl.fitting.methods import FALL_BACK, make_method, usable_start
+from ddsprl.fitting.monitor import VERDICTS
 from ddsprl.fitting.references import references
 from ddsprl.fitting.several import search_several
+from ddsprl.losses.objective import ObjectiveConfig
 from ddsprl.plant import make_instrument
 from synth_jax import Note
 
@@ -51,6 +53,32 @@ def test_a_solver_is_counted_and_judged(found, inverter):
     assert (found.loss <= found.member_loss.min(axis=1)).all()
     # Judged with fresh noise, yet of the same preset as the curve's end, or of one that proved better.
     assert (found.loss < 1.5 * found.curve[:, -1]).all()
+
+
+def test_a_method_without_a_monitor_has_no_trace_of_one(found):
+    assert found.monitor == (None,) * 3
+
+
+def test_what_the_monitor_said_is_kept_for_every_target():
+    """And where the search stood side by side. On a small instrument: a gradient is compiled in both legs."""
+    few = ObjectiveConfig(terms=("mr", "loud"), n_ffts=(256,), mel_n_fft=256)
+    small = Inverter(make_problem(RATE, 0.05, instrument="sine", objective=few), CONFIG)
+    settings = {"method": "hybrid", "start": "neutral", "budget": 401, "midi": 60.0, "gate_s": 0.04}
+    sounds = np.stack(SOUNDS[:2])[:, :400]
+    many = ddsprl.invert(sounds, RATE, key=jax.random.key(4), inverter=small, **settings)
+    np.testing.assert_array_equal(many.spread[:, 0], many.u)
+    assert many.spread.shape == many.members.shape
+    assert np.ptp(many.spread, axis=1).max() > 0.01
+    assert len(many.monitor) == 2
+    for trace in many.monitor:
+        assert trace is not None
+        assert len(trace.verdict) == len(trace.loss) == len(trace.renders) <= 100
+        assert trace.renders[-1] == many.curve_renders[-1]
+        assert np.isfinite(trace.loss).all()
+        assert set(trace.record()["verdict"]) <= set(VERDICTS)
+    first, second = many.monitor
+    assert first is not None and second is not None
+    assert (first.loss != second.loss).any()
 
 
 def test_a_stream_finds_the_same(found, monkeypatch):

@@ -162,17 +162,31 @@ def test_waiting_may_be_ended():
 
 
 def test_the_clock_tells_inside_from_outside():
-    clock = Clock()
-    for targets in (2, 3, 4):
-        with clock.inside(), clock.inside():
-            time.sleep(0.04)
-        time.sleep(0.04)
+    """Three groups of 10 s, of which 9, 8 and 7 s inside, on clocks begun long before; then 5 s outside."""
+    wall, busy = [100.0], [40.0]
+    clock = Clock(lambda: busy[0], lambda: wall[0])
+    for targets, inside in ((2, 9.0), (3, 8.0), (4, 7.0)):
+        wall[0], busy[0] = wall[0] + 10.0, busy[0] + inside
         clock.group_done(0.5, targets, 100 * targets)
+    wall[0] += 5.0
     figures = clock.figures()
     steady = figures["after_first_groups"]
     assert (figures["targets"], steady["targets"]) == (9, 7)
-    assert 0.3 < steady["outside_share"] < 0.7
-    assert steady["renders_per_s"] == pytest.approx(700 / steady["seconds"])
+    assert (figures["seconds"], steady["seconds"]) == (35.0, 20.0)
+    assert steady["outside_share"] == pytest.approx(1 - 15 / 20)
+    assert figures["outside_share"] == pytest.approx(1 - 24 / 35)
+    assert steady["renders_per_s"] == pytest.approx(700 / 20)
+
+
+def test_a_prior_is_of_the_posterior():
+    check(parse_options(["a.wav", "--out", "o", "--posterior", "--prior", "bank"]))
+    assert "did you mean 'bank'?; allowed are table, bank" in refused("--posterior", "--prior", "bnak")
+    assert "--posterior, which is not asked for" in refused("--prior", "bank")
+    records = [
+        parse_options(["a.wav", "--out", "o", *more]).record()["prior"]
+        for more in ((), ("--posterior",), ("--posterior", "--prior", "bank"))
+    ]
+    assert records == [None, "table", "bank"]
 
 
 def test_keys_depend_on_seed_and_name_only():

@@ -25,6 +25,7 @@ NUMBERS = {
     "terms": TERMS,
     "random_reference": {"count": 512, "loss": 2.0, "terms": TERMS},
     "curve": {"renders": [64, 128, 192], "loss": [3.0, 1.0, 2.0], "snapped": [False, True, True]},
+    "monitor": {"renders": [128, 192], "verdict": ["plateau", "stable"], "drift": [0.0, -0.5]},
     "presets": [{"file": "preset.json", "loss": 0.75}, {"file": "preset_2.json", "loss": 1.0}],
     "sensitivity": {"rise": {"filter_cutoff": 0.5, "osc1_level": 0.0}, "step": 0.05},
     "reach": {"sentence": "matched better than all others: within reach", "verdict": "within reach"},
@@ -96,6 +97,7 @@ def test_a_finding_is_all_that_is_written(tmp_path):
     ((kind, contents),) = drawn
     assert kind == "match"
     assert contents["curve"] == {"relaxed": ([64], [3.0]), "snapped": ([128, 192], [1.0, 1.0])}
+    assert contents["verdicts"] == ([128, 192], ["plateau", "stable"])
     assert contents["remark"] == "Matched better than all others: within reach."
     write_finding(Path(_made(tmp_path / "silent")), finding(), draw, report=False)
     assert len(drawn) == 1
