@@ -108,7 +108,8 @@ def effort(run: Path, log: list[dict[str, Any]]) -> dict[str, float]:
     last = [r for r in log if r["kind"] == "train"][-1]
     names = ("iteration", "transitions", "updates", "update_to_data", "stage")
     agent = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"]["agent"]
-    lessons = last["updates"] * agent["imitation_batch"] / last["transitions"] if agent["kickstart"] else 0.0
+    taught = agent["kickstart"] or agent["goal_weight"]
+    lessons = last["updates"] * agent["imitation_batch"] / last["transitions"] if taught else 0.0
     return {name: last[name] for name in names} | {
         "lessons_to_data": lessons,
         "loop_s": last["wall_s"],

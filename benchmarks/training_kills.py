@@ -138,8 +138,21 @@ def run(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Run, print, write."""
+def failures(record: dict[str, Any]) -> list[str]:
+    """What was promised and did not hold, a line each."""
+    said = []
+    for i, row in enumerate(record["kills"]):
+        if row["lost"] > record["interval"]:
+            said.append(f"kill {i + 1} lost {row['lost']} iterations, an interval is {record['interval']}")
+    if record["arrays_equal"] != record["arrays"]:
+        said.append(f"{record['arrays'] - record['arrays_equal']} of {record['arrays']} arrays differ")
+    if not record["log_equal"]:
+        said.append("the logs differ")
+    return said
+
+
+def main() -> int:
+    """Run, print, write; returns the exit code."""
     options_parser = parser(__doc__, rounds=1)
     options_parser.add_argument("--kills", type=int, help="how often the run is killed (default 10, quick 2)")
     options_parser.add_argument("--iterations", type=int, help="of the run (default 600, quick 100)")
@@ -155,8 +168,15 @@ def main() -> None:
         record = run(options, Path(place))
     print_table("Kills", record["kills"])
     print({name: value for name, value in record.items() if name != "kills"})
+    record["failures"] = failures(record)
     save("training_kills", options, record)
+    for line in record["failures"]:
+        print(f"FAILED: {line}", flush=True)
+    if record["failures"]:
+        return 1
+    print("no kill lost more than one interval; log and arrays are those of the undisturbed run")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

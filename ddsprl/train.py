@@ -2,7 +2,9 @@
 
 Thin: parse, check at the door, call `ddsprl.training`. Every run is a directory, `out/train/NAME-001`, with
 `config.json`, `log.jsonl`, `checkpoints/`, `audio/` and, where the package is installed, `tensorboard/`.
-Ctrl-C and SIGTERM save and leave; `--resume RUN` goes on bit for bit.
+Ctrl-C and SIGTERM save and leave; `--resume RUN` goes on bit for bit. Before training begins, while
+demonstrations are recorded and cloned, there is nothing to save: then they leave at once, and `--resume RUN`
+prepares anew what is not stored.
 """
 
 import os
@@ -15,9 +17,10 @@ from ddsprl.io import run_cli
 from ddsprl.io.run_directory import new_run, open_run
 from ddsprl.io.sources import digest_of
 from ddsprl.training.fields import nested
+from ddsprl.training.interruption import Interruption
 from ddsprl.training.options import PROGRAM, TrainOptions, parse_options
 from ddsprl.training.progress import train_progress
-from ddsprl.training.trainer import Trainer, prepared
+from ddsprl.training.trainer import Trainer, go_on_command, prepared
 
 # What the course of training depends on.
 SOURCES = (
@@ -58,12 +61,16 @@ def run(options: TrainOptions, command: Sequence[str]) -> int:
         )
     else:
         directory = open_run(options.resume)
-    with directory.held(), train_progress(quiet=options.quiet) as display:
+    with (
+        directory.held(),
+        Interruption(go_on_command(directory)) as interruption,
+        train_progress(quiet=options.quiet) as display,
+    ):
         directory = directory.go_on(nested(config), command)
         display.say(f"run: {directory.path}")
         if directory.changed_source(digest_of(SOURCES)):
             display.say("the code is not that with which the run began: it goes on, but not bit for bit")
-        return Trainer(training, directory, display).train(options.stop_at)
+        return Trainer(training, directory, display).train(interruption, options.stop_at)
 
 
 if __name__ == "__main__":

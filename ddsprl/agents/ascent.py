@@ -13,7 +13,14 @@ the same rendering of the step, so it belongs to the draws of that one policy an
 stored. Where an iteration has several gradient steps, the later ones use it too, though the policy has moved
 a little since.
 
-As a loss it is - slope . f_theta(s, noise), whose gradient is the above with the sign turned.
+Deltas are bounded, a = tanh(x), and tanh has no slope left where a policy pushes hard: a knob that was once
+sent to its stop would stay there, whatever the reward says later. So of its slope (1 - a)(1 + a) only the
+factor is kept that closes the end towards which the reward rises, as in Hausknecht and Stone 2016, "Deep
+Reinforcement Learning in Parameterized Action Space" (arXiv:1511.04143, section 5, inverting gradients):
+
+    slope of x = dr/da (1 - a)  where dr/da > 0,   dr/da (1 + a)  where it is not
+
+As a loss it is - slope . x, with x = g_theta(s, noise) the normal variable behind the deltas.
 """
 
 from collections.abc import Callable
@@ -37,7 +44,7 @@ class Ascent(NamedTuple):
         seen: the observation.
         allowed: what the action might be.
         module: int, as played.
-        slope: gradient of the reward with respect to the deltas as played, `[d]`, see `usable`.
+        slope: of the reward with respect to the normal variables behind the deltas, `[d]`, see `usable`.
     """
 
     key: jax.Array
@@ -47,21 +54,23 @@ class Ascent(NamedTuple):
     slope: jax.Array
 
 
-def usable(slope: jax.Array, drawn: jax.Array) -> jax.Array:
-    """Slopes `[n, d]` to learn from: finite, of norm at most `STEEPEST`, zero where `drawn [n]` is 0.
+def usable(slope: jax.Array, delta: jax.Array, drawn: jax.Array) -> jax.Array:
+    """Slopes of the normal variables `[n, d]` to learn from: finite, and zero where `drawn [n]` is 0.
 
     Args:
-        slope: of the reward.
+        slope: of the reward with respect to the deltas, `[n, d]`; scaled down to a norm of `STEEPEST`.
+        delta: as played, `[n, d]`.
         drawn: 1 where the action was drawn from the policy.
     """
     finite = jnp.all(jnp.isfinite(slope), axis=-1, keepdims=True)
     slope = jnp.where(finite & (drawn[:, None] > 0), slope, 0.0)
     norm = jnp.sqrt(jnp.sum(jnp.square(slope), axis=-1, keepdims=True) + 1e-20)
-    return slope * jnp.minimum(1.0, STEEPEST / norm)
+    room = jnp.where(slope > 0, 1.0 - delta, 1.0 + delta)
+    return slope * jnp.minimum(1.0, STEEPEST / norm) * room
 
 
 def ascent_loss(policy: Callable[[Seen, Allowed], Policy], played: Ascent, actions: ActionSpec) -> jax.Array:
-    """The mean of - slope . delta, scalar; only its gradient has a meaning.
+    """The mean of - slope . x, scalar; only its gradient has a meaning.
 
     Args:
         policy: the actor at an observation, through which gradients pass.
@@ -70,7 +79,7 @@ def ascent_loss(policy: Callable[[Seen, Allowed], Policy], played: Ascent, actio
     """
 
     def one(step: Ascent) -> jax.Array:
-        drawn = policy(step.seen, step.allowed).delta.sample(step.key).value
+        drawn = policy(step.seen, step.allowed).delta.sample(step.key).raw
         return -jnp.sum(step.slope * actions.shown(drawn, step.allowed)[step.module])
 
     return jnp.mean(jax.vmap(one)(played))

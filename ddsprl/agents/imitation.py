@@ -18,6 +18,11 @@ which is least at std^2 = (x - mean)^2 + BLUR^2, never below BLUR.
 
 With `every_module` the deltas of the modules that were not chosen are learnt too (a teacher says what it
 would do in each), as the mean over the allowed modules.
+
+A teacher may also be listened to without being obeyed (`goal_loss`): the same loss on a head of its own that
+shares the actor's trunk. The actor learns to hear what the teacher knows, and what it does about it is left
+to what leads it: an auxiliary task (Jaderberg et al. 2017, "Reinforcement Learning with Unsupervised
+Auxiliary Tasks", arXiv:1611.05397), here a supervised one.
 """
 
 from typing import NamedTuple
@@ -81,3 +86,16 @@ def score(
         module_right=(jnp.argmax(policy.log_module) == label.module).astype(each.dtype),
         delta_error=error[label.module] / jnp.maximum(knobs[label.module], 1.0),
     )
+
+
+def goal_loss(policy: Policy, label: Labels, actions: ActionSpec, allowed: Allowed) -> jax.Array:
+    """How unlikely a teacher's deltas are to the belief about them, scalar, as the mean over the modules.
+
+    Args:
+        policy: at the observation; only `goal` counts.
+        label: of the teacher.
+        actions: modules and knobs.
+        allowed: what an action may be.
+    """
+    found = score(policy._replace(delta=policy.goal), label, actions, allowed, every_module=True)
+    return found.nll - found.module_nll

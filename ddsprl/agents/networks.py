@@ -26,10 +26,13 @@ class Policy(NamedTuple):
     Attributes:
         log_module: log probabilities of the modules, `[m]`.
         delta: of all modules' knobs, leaves `[d]`; module m's deltas are those of its own unlocked knobs.
+        goal: what a teacher is believed to choose, likewise. Nobody acts on it: it is there to be learnt, so
+            that the trunk that it shares with `delta` finds out what the sound tells of the knobs.
     """
 
     log_module: jax.Array
     delta: TanhNormal
+    goal: TanhNormal
 
 
 class Trunk(nn.Module):
@@ -66,11 +69,17 @@ class Actor(nn.Module):
         """The policy at one observation; near uniform and centred when new."""
         h = Trunk(self.config, name="trunk")(Encoder(self.config, name="encoder")(seen, allowed))
         logits = nn.Dense(self.spec.modules, kernel_init=_SMALL, name="module")(h)
-        both = nn.Dense(2 * self.spec.knobs, kernel_init=_SMALL, name="delta")(h)
+        deltas = (self._normals(h, name) for name in ("delta", "goal"))
+        return Policy(masked_log_softmax(logits, allowed.modules), *deltas)
+
+    def _normals(self, h: jax.Array, name: str) -> TanhNormal:
+        """Squashed normals of all knobs, leaves `[d]`."""
+        both = nn.Dense(2 * self.spec.knobs, kernel_init=_SMALL, name=name)(h)
         mean, spread = both[: self.spec.knobs], both[self.spec.knobs :]
         low, high = self.config.lowest_log_std, self.config.highest_log_std
-        log_std = low + 0.5 * (high - low) * (jnp.tanh(spread + _first_spread(low, high)) + 1.0)
-        return Policy(masked_log_softmax(logits, allowed.modules), TanhNormal(mean, log_std))
+        return TanhNormal(
+            mean, low + 0.5 * (high - low) * (jnp.tanh(spread + _first_spread(low, high)) + 1.0)
+        )
 
 
 def _first_spread(low: float, high: float) -> jax.Array:

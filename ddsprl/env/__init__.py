@@ -2,6 +2,7 @@
 
 from ddsprl.env.actions import from_flat, to_flat
 from ddsprl.env.curriculum import STAGES, CurriculumState, Stage, advance, free_mask
+from ddsprl.env.embedding import EpisodicReward, load_embedding
 from ddsprl.env.evaluation import Results, episode, evaluate
 from ddsprl.env.make import make_env, make_matcher, stage_params
 from ddsprl.env.match_env import MatchEnv
@@ -18,6 +19,7 @@ __all__ = [
     "EnvConfig",
     "EnvParams",
     "EnvState",
+    "EpisodicReward",
     "Field",
     "ManyState",
     "MatchEnv",
@@ -37,6 +39,7 @@ __all__ = [
     "free_mask",
     "from_flat",
     "layout",
+    "load_embedding",
     "make_bucket",
     "make_env",
     "make_matcher",

@@ -59,8 +59,13 @@ def decode_absolute(action: Action, u: jax.Array, free: jax.Array, table: Table)
 
 
 def apply(u: jax.Array, move: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Positions after a move, clamped, and the move that was left of it; `[d]` each."""
-    moved = clip_unit(u + move)
+    """Positions after a move, clamped, and the move that was left of it; `[d]` each.
+
+    The clamp has the slope of a straight line everywhere (Bengio et al. 2013, arXiv:1308.3432): whoever
+    pushes a knob against its stop would else never be told that the sound wants it back.
+    """
+    asked = u + move
+    moved = asked + jax.lax.stop_gradient(clip_unit(asked) - asked)
     return moved, moved - u
 
 

@@ -7,10 +7,14 @@
 For agents that know neither dictionaries nor hybrid actions, `flat_obs=True` gives one vector and
 `flat_action=True` takes one: four selector logits, then the deltas, all in [-1, 1].
 
+`episodic_reward=EpisodicReward(env, load_embedding("speech"))` adds to the last step of every episode what a
+learned embedding says of its best sound (see `ddsprl.env.embedding`), outside the compiled step.
+
 Gymnasium is an extra: `pip install "ddsprl[gym]"`. Its seeds feed the keys, so a seeded run repeats itself.
 """
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -21,7 +25,7 @@ from ddsprl.env.actions import N_MODULES, from_flat
 from ddsprl.env.match_env import MatchEnv
 from ddsprl.env.observation import bounds
 from ddsprl.env.types import EnvParams
-from ddsprl.env.wrappers import AutoReset, default_chunk
+from ddsprl.env.wrappers import AutoReset, Final, default_chunk, final_of
 
 try:
     gymnasium: Any = importlib.import_module("gymnasium")
@@ -30,6 +34,11 @@ try:
     batch_space: Any = importlib.import_module("gymnasium.vector.utils").batch_space
 except ImportError as missing:
     raise ImportError('gymnasium is not installed; it comes with `pip install "ddsprl[gym]"`') from missing
+
+# Rewards `[n]` from parameters, what episodes leave, and which of them ended; an `EpisodicReward` is one.
+Episodic = Callable[[EnvParams, Final, np.ndarray], np.ndarray]
+# Its name among the terms in `info["reward"]`.
+EPISODIC = "episodic"
 
 
 def observation_space(env: MatchEnv, *, flat: bool) -> Any:
@@ -75,7 +84,13 @@ class GymMatch(gymnasium.Env):
     metadata = {"render_modes": []}
 
     def __init__(
-        self, env: MatchEnv, params: EnvParams, *, flat_obs: bool = False, flat_action: bool = False
+        self,
+        env: MatchEnv,
+        params: EnvParams,
+        *,
+        flat_obs: bool = False,
+        flat_action: bool = False,
+        episodic_reward: Episodic | None = None,
     ) -> None:
         """Nothing is rendered yet.
 
@@ -84,8 +99,10 @@ class GymMatch(gymnasium.Env):
             params: of a stage; `set_params` changes them.
             flat_obs: whether an observation is one vector.
             flat_action: whether an action is one vector.
+            episodic_reward: added to the reward of an episode's last step.
         """
         self._params, self._state, self._ended = params, None, False
+        self._episodic = episodic_reward
         self._views = _Views(env, params, flat_obs=flat_obs, flat_action=flat_action)
         self.observation_space = observation_space(env, flat=flat_obs)
         self.action_space = action_space(env, flat=flat_action)
@@ -119,7 +136,12 @@ class GymMatch(gymnasium.Env):
         self._state = found.state
         terminated, truncated = bool(found.terminated), bool(found.truncated)
         self._ended = terminated or truncated
-        return self._views.obs(found.obs), float(found.reward), terminated, truncated, _numpy(found.info)
+        reward, info = float(found.reward), _numpy(found.info)
+        if self._episodic is not None:
+            final = jax.tree.map(lambda x: x[None], final_of(found.state))
+            bonus = self._episodic(self._params, final, np.array([self._ended]))[0]
+            reward, info["reward"] = reward + float(bonus), info["reward"] | {EPISODIC: bonus}
+        return self._views.obs(found.obs), reward, terminated, truncated, info
 
     @property
     def state(self) -> Any:
@@ -146,6 +168,7 @@ class GymMatchVector(vector.VectorEnv):
         flat_obs: bool = False,
         flat_action: bool = False,
         chunk: int | None = None,
+        episodic_reward: Episodic | None = None,
     ) -> None:
         """Nothing is rendered yet.
 
@@ -156,8 +179,9 @@ class GymMatchVector(vector.VectorEnv):
             flat_obs: whether an observation is one vector.
             flat_action: whether an action is one vector.
             chunk: see `AutoReset`; what suits this machine if None.
+            episodic_reward: added to the reward of an episode's last step.
         """
-        self.num_envs, self._params = num_envs, params
+        self.num_envs, self._params, self._episodic = num_envs, params, episodic_reward
         self._views = _Views(env, params, flat_obs=flat_obs, flat_action=flat_action)
         self.single_observation_space = observation_space(env, flat=flat_obs)
         self.single_action_space = action_space(env, flat=flat_action)
@@ -192,15 +216,19 @@ class GymMatchVector(vector.VectorEnv):
         found = self._step(self._next_key(), self._state, self._views.action(actions), self._params)
         self._state = found.state
         terminated, truncated = np.array(found.terminated), np.array(found.truncated)
-        info = dict(found.info)
-        final_obs, _ = info.pop("final_obs"), info.pop("final")
-        ended = {name: info.pop(name) for name in ("episode_return", "episode_length")}
-        said = _numpy(info)
-        done = terminated | truncated
-        if done.any():
-            said |= self._final(done, self._views.obs(final_obs), _numpy(ended) | _numpy(info))
+        done, info = terminated | truncated, dict(found.info)
         # Double precision, as gymnasium's own vector environments return rewards.
-        return self._views.obs(found.obs), np.array(found.reward, np.float64), terminated, truncated, said
+        reward = np.array(found.reward, np.float64)
+        final_obs, final = info.pop("final_obs"), info.pop("final")
+        ended = _numpy({name: info.pop(name) for name in ("episode_return", "episode_length")})
+        if self._episodic is not None:
+            bonus = self._episodic(self._params, final, done)
+            reward, ended["episode_return"] = reward + bonus, ended["episode_return"] + bonus
+            info["reward"] = info["reward"] | {EPISODIC: bonus}
+        said = _numpy(info)
+        if done.any():
+            said |= self._final(done, self._views.obs(final_obs), ended | _numpy(info))
+        return self._views.obs(found.obs), reward, terminated, truncated, said
 
     def _final(self, done: np.ndarray, obs: Any, info: dict[str, Any]) -> dict[str, Any]:
         """What ended episodes leave, in gymnasium's form."""

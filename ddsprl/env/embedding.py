@@ -2,6 +2,7 @@
 
     reward = EpisodicReward(env, load_embedding("speech"), weight=1.0)
     bonus = reward(params, info["final"], terminated | truncated)      # host side, after a compiled step
+    env = GymMatch(env, params, episodic_reward=reward)                # or let an adapter add it
 
 It runs outside the compiled step and only on episodes that ended, so a slow embedding holds nobody up, and an
 agent that does without pays nothing. Any function `(audio [n], sample_rate) -> vector` will do as an

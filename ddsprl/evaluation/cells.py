@@ -19,7 +19,7 @@ SOURCES = (
     "ddsprl/plant.py",
 )
 # Of the evaluation only what is measured counts, not how it is shown.
-SHOWN = ("page.py", "pictures.py", "tables.py", "options.py")
+SHOWN = ("page.py", "pictures.py", "tables.py", "target_rows.py", "options.py")
 
 
 class EvaluationCells(GuardedCells):

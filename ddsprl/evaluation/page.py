@@ -10,6 +10,7 @@ from ddsprl.evaluation.methods import AGENT, sound, target_sound
 from ddsprl.evaluation.pictures import colour_of, excess_png, target_png
 from ddsprl.evaluation.run import Evaluation, Results, chosen
 from ddsprl.evaluation.tables import duel_table, stage_table, term_table, title_of
+from ddsprl.evaluation.target_rows import terms_of
 from ddsprl.io.report_page import cards, heading, paragraph, picture, sound_card, table, write_page
 
 INTRODUCTION = (
@@ -84,8 +85,7 @@ def _target(
         said = f"loss {piece['loss'][index]:.3f}" + ("" if percent is None else f", match {percent:.0f} %")
         parts.append(sound_card(name, said, sounds[name], rate, colour=colour_of(name), percent=percent))
     terms = {
-        name: {key[6:]: float(x[index]) for key, x in piece.items() if key.startswith("terms.")}
-        for name, piece in pieces.items()
+        name: {term: float(x[index]) for term, x in terms_of(piece).items()} for name, piece in pieces.items()
     }
     drawn = target_png(
         sounds=_few(sounds),

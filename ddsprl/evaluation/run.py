@@ -17,10 +17,11 @@ from ddsprl.comparison.run import Interruptible, machine
 from ddsprl.env import STAGES, MatchEnv
 from ddsprl.evaluation.cells import EvaluationCells, source_digest
 from ddsprl.evaluation.hearing import Heard, References, references
-from ddsprl.evaluation.measures import Measured, Yardsticks, duel, excess, meter, renders_to, summary
+from ddsprl.evaluation.measures import Measured, Yardsticks, duel, summary
 from ddsprl.evaluation.methods import AGENT, methods
 from ddsprl.evaluation.playing import Player
 from ddsprl.evaluation.suites import Suite, make_suite
+from ddsprl.evaluation.target_rows import targets_of, terms_of
 from ddsprl.evaluation.tuning import is_tuned
 from ddsprl.io import match_progress, versions
 
@@ -136,6 +137,7 @@ class Evaluation:
         found = self.arrays(stage, "references")
         table, free = self.env.instrument.table, self.env.stage_mask(stage)
         measured = {name: self._measured(stage, name) for name in self.methods}
+        arrays = {name: self.arrays(stage, name) for name in self.methods}
         rows = {name: summary(x, yardsticks) | self._about(stage, name) for name, x in measured.items()}
         ceiling = Measured(found["floor"], found["own"][:, None], 0.0, 1)
         return {
@@ -150,7 +152,7 @@ class Evaluation:
                 for name, x in measured.items()
                 if AGENT in measured and name != AGENT
             },
-            "targets": _targets(found, yardsticks, measured),
+            "targets": targets_of(found, yardsticks, measured, arrays, np.flatnonzero(free)),
         }
 
     def _measured(self, stage: int, name: str) -> Measured:
@@ -161,7 +163,7 @@ class Evaluation:
     def _about(self, stage: int, name: str) -> dict[str, Any]:
         """Setting of a method, and the median of each of its loss terms."""
         numbers, arrays = self.cells.read(piece_name(stage, name)), self.arrays(stage, name)
-        terms = {key[6:]: float(np.median(x)) for key, x in arrays.items() if key.startswith("terms.")}
+        terms = {term: float(np.median(x)) for term, x in terms_of(arrays).items()}
         return {"terms": terms, **{key: numbers[key] for key in ("setting", "label") if key in numbers}}
 
     def _identity(self) -> dict[str, Any]:
@@ -208,32 +210,3 @@ def _reference_arrays(suite: Suite, found: References) -> dict[str, np.ndarray]:
     notes = suite.episodes.notes
     about = {"midi": np.asarray(notes.midi), "gate_s": np.asarray(notes.gate_s)}
     return arrays | about | {"own": found.own, "u": found.u, "truth": suite.truth, "epsilon": suite.epsilon}
-
-
-def _targets(
-    found: dict[str, np.ndarray], yardsticks: Yardsticks, measured: dict[str, Measured]
-) -> list[dict[str, Any]]:
-    """A row for each target; None stands for what cannot be measured."""
-    rows: list[dict[str, Any]] = [
-        {
-            "index": i,
-            "midi": found["midi"][i].tolist(),
-            "gate_s": found["gate_s"][i].tolist(),
-            "floor": float(yardsticks.floor[i]),
-            "random_reference": float(yardsticks.reference[i]),
-            "epsilon": float(yardsticks.epsilon[i]),
-            "methods": {},
-        }
-        for i in range(len(yardsticks.floor))
-    ]
-    for name, x in measured.items():
-        columns = {
-            "loss": x.loss,
-            "own_loss": x.curve[:, -1],
-            "excess": excess(x.loss, yardsticks),
-            "meter": meter(x.loss, yardsticks),
-            "renders_to_epsilon": renders_to(x.curve, yardsticks.epsilon),
-        }
-        for i, row in enumerate(rows):
-            row["methods"][name] = {k: float(v[i]) if np.isfinite(v[i]) else None for k, v in columns.items()}
-    return rows

@@ -117,7 +117,8 @@ class LogConfig:
         keep: checkpoints.
         tensorboard: True, False, or None for whether it is installed.
         wandb: also log to Weights & Biases.
-        snapshots_every: between sounds of the best and the worst evaluation episode; 0 for none.
+        snapshots_every: between sounds of the first seed's best and worst training episode since the last
+            ones; 0 for none.
         snapshots_kept: of these.
     """
 
@@ -171,6 +172,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "loop.demo_share": (0.0, 0.9),
     "agent.kickstart": (0.0, 1e3),
     "agent.kickstart_half": (0, 10**9),
+    "agent.goal_weight": (0.0, 1e3),
     "agent.imitation_batch": (0, 65_536),
     "agent.reward_gradient": (0.0, 1e6),
     "agent.decay_updates": (0, 10**9),

@@ -191,7 +191,7 @@ class Training:
         slope, found = jax.grad(step, has_aux=True)(delta)
         allowed = jax.vmap(self.agent.actions.allowed)(loop.envs.env.episode.free)
         seen = seen_of(loop.obs, self.rest)
-        return found, Ascent(choice.key, seen, allowed, module, usable(slope, choice.drawn))
+        return found, Ascent(choice.key, seen, allowed, module, usable(slope, delta, choice.drawn))
 
     def _learn(self, key: jax.Array, loop: Loop, replay: Replay, params: EnvParams, played: Ascent | None):
         """Gradient steps, once there are transitions enough."""

@@ -22,8 +22,8 @@ class Status:
         total: iterations in all.
         loss: mean best loss of the episodes that ended lately; NaN before one has.
         success: share of these that were solved, likewise.
-        stage: lowest of the seeds.
-        steps_per_s: environment steps.
+        stage: of the first seed, as are loss and success.
+        steps_per_s: environment steps, of all seeds.
     """
 
     iteration: int

@@ -49,9 +49,15 @@ def prepared(config: RunConfig) -> Training:
         raise UserError(f"env.{error}") from None
     if config.env.action != "delta" and config.warm.demonstrations:
         raise UserError(f"warm.demonstrations are deltas, env.action is {config.env.action}; allowed is 0")
-    if config.env.action != "delta" and config.agent.kickstart:
-        raise UserError(f"agent.kickstart teaches deltas, env.action is {config.env.action}; allowed is 0")
+    for name in ("kickstart", "goal_weight"):
+        if config.env.action != "delta" and getattr(config.agent, name):
+            raise UserError(f"agent.{name} teaches deltas, env.action is {config.env.action}; allowed is 0")
     return Training(config, env, make_agent(config, env))
+
+
+def go_on_command(run: RunDirectory) -> str:
+    """What is typed to go on with a run."""
+    return f"python -m ddsprl.train --resume {run.path}"
 
 
 class Trainer:
@@ -154,18 +160,24 @@ class Trainer:
         kept = Checkpoints(self.run.path / CLONED, keep=1)
         kept.save(0, {"agent": self.loop.agent}, self.notes.record())
 
-    def train(self, stop_at: int | None = None) -> int:
-        """Until the end, an interruption or `stop_at`; returns the exit code."""
+    def train(self, interruption: Interruption, stop_at: int | None = None) -> int:
+        """Until the end, an interruption or `stop_at`; returns the exit code.
+
+        Args:
+            interruption: in force since before the run was prepared.
+            stop_at: iterations after which to leave.
+        """
         settings = self.training.config.loop
         last = settings.iterations if stop_at is None else min(settings.iterations, stop_at)
-        with self.log, Interruption() as interruption:
+        interruption.prepared()
+        with self.log:
             while self.notes.iteration < last and not interruption.code:
                 self._chunk()
             if self.notes.iteration >= settings.iterations:
                 self._finish()
             self._save()
         if self.notes.iteration < settings.iterations:
-            command = f"python -m ddsprl.train --resume {self.run.path}"
+            command = go_on_command(self.run)
             self.display.say(f"saved at iteration {self.notes.iteration}; go on with: {command}")
         return interruption.code
 

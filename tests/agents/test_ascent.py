@@ -45,8 +45,9 @@ def actor():
 
 
 def test_its_gradient_is_that_of_the_mean_reward(actor):
+    """With the whole slope of tanh, that is; what is learnt from keeps one factor of it."""
     keys, deltas = played(actor)
-    slope = jax.grad(lambda x: reward(x).sum())(deltas)
+    slope = jax.grad(lambda x: reward(x).sum())(deltas) * (1.0 - jnp.square(deltas))
     steps = Ascent(keys, SEEN, EVERY, MODULE, slope)
     found = jax.grad(lambda a: ascent_loss(lambda *x: AGENT.policy(a, *x), steps, ACTIONS))(actor)
     wanted = jax.grad(lambda a: -jnp.mean(reward(played(a)[1])))(actor)
@@ -93,7 +94,15 @@ def test_an_update_goes_uphill_by_its_weight_and_by_nothing_else(actor):
 
 def test_slopes_are_finite_bounded_and_of_the_policys_own_draws():
     slope = jnp.asarray([[3.0, 4.0], [0.03, 0.04], [jnp.nan, 0.1], [jnp.inf, 0.0], [0.3, 0.4]])
-    found = np.asarray(usable(slope, jnp.asarray([1.0, 1.0, 1.0, 1.0, 0.0])))
+    found = np.asarray(usable(slope, jnp.zeros((5, 2)), jnp.asarray([1.0, 1.0, 1.0, 1.0, 0.0])))
     np.testing.assert_allclose(found[0], np.array([0.6, 0.8]) * STEEPEST, rtol=1e-5)
     np.testing.assert_allclose(found[1], [0.03, 0.04], rtol=1e-5)
     np.testing.assert_array_equal(found[2:], 0.0)
+
+
+def test_a_knob_at_its_stop_may_come_back_and_goes_no_further():
+    delta = jnp.asarray([[0.999, -0.999, 0.0]])
+    outwards, inwards = jnp.asarray([[0.1, -0.1, 0.1]]), jnp.asarray([[-0.1, 0.1, -0.1]])
+    drawn = jnp.ones(1)
+    np.testing.assert_allclose(usable(outwards, delta, drawn), [[1e-4, -1e-4, 0.1]], rtol=1e-3)
+    np.testing.assert_allclose(usable(inwards, delta, drawn), [[-0.1999, 0.1999, -0.1]], rtol=1e-3)

@@ -11,7 +11,9 @@ gymnasium = pytest.importorskip("gymnasium")
 check_env = pytest.importorskip("gymnasium.utils.env_checker").check_env
 RecordEpisodeStatistics = pytest.importorskip("gymnasium.wrappers.vector").RecordEpisodeStatistics
 
+from ddsprl.env import EpisodicReward  # noqa: E402
 from ddsprl.env.adapters_gymnasium import GymMatch, GymMatchVector  # noqa: E402
+from ddsprl.env.embedding import cosine  # noqa: E402
 
 N = 5
 
@@ -127,6 +129,65 @@ def test_vector_episode_statistics(made):
     assert vectors.episode_count == ended
 
 
+def spectrum(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Stands in for an embedding."""
+    del sample_rate
+    return np.abs(np.fft.rfft(audio))
+
+
+def test_an_episodic_reward_comes_with_the_last_step(made):
+    never = made.cold._replace(epsilon=made.cold.epsilon * 0.0)
+    plain = GymMatch(made.env, never)
+    added = GymMatch(made.env, never, episodic_reward=EpisodicReward(made.env, spectrum, weight=3.0))
+    plain.reset(seed=2)
+    added.reset(seed=2)
+    plain.action_space.seed(2)
+    reward = more = 0.0
+    truncated = False
+    for t in range(1, made.env.config.steps + 1):
+        action = plain.action_space.sample()
+        reward = plain.step(action)[1]
+        _, more, _, truncated, info = added.step(action)
+        assert sum(info["reward"].values()) == pytest.approx(more, rel=1e-4, abs=1e-4)
+        if t < made.env.config.steps:
+            assert more == reward and info["reward"]["episodic"] == 0.0
+    assert truncated
+    episode, best = added.state.episode, added.state.best
+    sounds = (
+        made.env.render(best.u, episode.notes, episode.render_key),
+        made.env.render(episode.u, episode.notes, episode.target_key),
+    )
+    # One probe; both sounds made by hand.
+    expected = 3.0 * cosine(*(spectrum(np.asarray(x)[0], 8_000) for x in sounds))
+    assert 0.0 < expected < 3.0
+    assert more - reward == pytest.approx(expected, rel=1e-4)
+
+
+def test_an_episodic_reward_of_many(made, vectors):
+    """It comes where an episode ended, and counts in that episode's return."""
+    reward = EpisodicReward(made.env, spectrum)
+    added = GymMatchVector(made.env, made.params, num_envs=N, episodic_reward=reward)
+    vectors.reset(seed=7)
+    added.reset(seed=7)
+    added.action_space.seed(7)
+    totals, seen = np.zeros(N), 0
+    for _ in range(made.env.config.steps):
+        actions = added.action_space.sample()
+        plain = vectors.step(actions)[1]
+        _, more, terminated, truncated, info = added.step(actions)
+        done, bonus = terminated | truncated, info["reward"]["episodic"]
+        np.testing.assert_array_equal(bonus != 0.0, done)
+        np.testing.assert_allclose(more - plain, bonus, atol=1e-5)
+        assert np.all(bonus <= 1.0 + 1e-6)
+        totals += more
+        if done.any():
+            final = info["final_info"]
+            np.testing.assert_allclose(final["episode_return"][done], totals[done], rtol=1e-4)
+            np.testing.assert_array_equal(final["reward"]["episodic"], bonus)
+        totals, seen = np.where(done, 0.0, totals), seen + int(done.sum())
+    assert seen >= N
+
+
 def test_without_gymnasium_the_error_says_what_to_install():
     code = (
         "import sys; sys.modules['gymnasium'] = None\n"
@@ -138,10 +199,10 @@ def test_without_gymnasium_the_error_says_what_to_install():
     assert 'pip install "ddsprl[gym]"' in done.stderr.splitlines()[-1]
 
 
-@pytest.mark.slow
+@pytest.mark.third_party
 def test_a_library_that_is_not_ours_trains_on_it(made):
-    """Stable-Baselines3's PPO and SAC on the flat views."""
-    sb3 = pytest.importorskip("stable_baselines3")
+    """Stable-Baselines3's PPO and SAC on the flat views; the extra `third-party` brings it, and PyTorch."""
+    sb3 = pytest.importorskip("stable_baselines3", reason='needs pip install "ddsprl[third-party]"')
     for algorithm, settings in (
         (sb3.PPO, {"n_steps": 16, "batch_size": 8, "n_epochs": 1}),
         (sb3.SAC, {"learning_starts": 8, "batch_size": 8, "buffer_size": 64}),

@@ -58,6 +58,25 @@ def test_results_say_everything_of_every_method(evaluated):
         assert found["meter"] == pytest.approx(100 * np.clip(1 - found["excess"], 0, 1))
 
 
+def test_every_target_has_its_terms_and_the_agents_episode(evaluated):
+    given, _ = evaluated
+    (stage,) = json.loads((given.out / "results.json").read_text())["stages"]
+    for name, row in stage["methods"].items():
+        for term, median in row["terms"].items():
+            each = [target["methods"][name]["terms"][term] for target in stage["targets"]]
+            assert np.median(each) == pytest.approx(median, rel=1e-3)
+    for target in stage["targets"]:
+        assert "knobs" not in target["methods"]["random actions"]
+        found = target["methods"][AGENT]
+        # Judged under eight keys, the sum of the weighted terms is the loss.
+        assert sum(found["terms"].values()) == pytest.approx(found["loss"], rel=1e-2)
+        steps = len(found["modules"])
+        assert np.shape(found["knobs"]) == (steps + 1, len(stage["knobs"]))
+        assert set(found["modules"]) <= {0, 1, 2, 3}
+        assert min(found["losses"]) == pytest.approx(found["own_loss"], rel=1e-3)
+        assert len(found["losses"]) == steps + 1 and np.any(np.diff(found["knobs"], axis=0))
+
+
 def test_the_page_needs_nothing_else(evaluated):
     given, _ = evaluated
     page = (given.out / "report.html").read_text()

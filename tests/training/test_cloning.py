@@ -29,7 +29,8 @@ MEAN, LOG_STD = jnp.array([0.2, -0.5, 0.1, 0.9]), jnp.array([-0.3, 0.1, -1.0, 0.
 
 
 def policy(logits=LOGITS, mean=MEAN, log_std=LOG_STD) -> Policy:
-    return Policy(masked_log_softmax(logits, ALLOWED.modules), TanhNormal(mean, log_std))
+    normals = TanhNormal(mean, log_std)
+    return Policy(masked_log_softmax(logits, ALLOWED.modules), normals, normals)
 
 
 def test_loss_of_one_example_is_that_of_scipy():

@@ -15,12 +15,14 @@ ABLATIONS = (
     "no_warm_start",
     "no_teacher",
     "no_reward",
+    "no_reward_gradient",
+    "no_critic",
     "no_curriculum",
     "absolute",
     "no_smoothness",
     "finite_horizon",
 )
-NO_WARM = {"warm.demonstrations", "warm.clone_steps", "loop.critic_first"}
+NO_WARM = {"warm.demonstrations", "warm.clone_steps"}
 
 
 def refused(capsys, *arguments: object) -> str:
@@ -44,7 +46,10 @@ def refused(capsys, *arguments: object) -> str:
         (["--env.duration_s", "0.3"], "no reference was committed"),
         (["--env.instrument", "serum"], "serum_lite"),
         (["--env.stage", "2"], "curriculum.first_stage"),
-        (["--curriculum.first_stage", "5"], "curriculum.first_stage is 5, after"),
+        (
+            ["--curriculum.first_stage", "5", "--curriculum.last_stage", "3"],
+            "curriculum.first_stage is 5, after",
+        ),
         (["--curriculum.last_stage", "6"], "allowed are 1 to 5"),
         (["--warm.solver", "cmaes"], "did you mean 'cma_es'?"),
         (["--warm.demonstrations", "0"], "without warm.demonstrations only 0"),
@@ -119,11 +124,16 @@ def test_without_arguments_it_is_the_default():
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("no_warm_start", {"agent.kickstart", *NO_WARM}),
-        ("no_teacher", {"agent.kickstart"}),
-        ("no_reward", {"agent.kickstart_half", "loop.critic_first"}),
+        ("no_warm_start", {"agent.goal_weight", *NO_WARM}),
+        ("no_teacher", {"agent.goal_weight"}),
+        (
+            "no_reward",
+            {"agent.kickstart", "agent.goal_weight", "agent.reward_gradient", "loop.critic_first"},
+        ),
+        ("no_reward_gradient", {"agent.reward_gradient"}),
+        ("no_critic", {"loop.critic_first"}),
         ("no_curriculum", {"curriculum.enabled"}),
-        ("absolute", {"env.action", "agent.kickstart", *NO_WARM}),
+        ("absolute", {"env.action", "agent.goal_weight", *NO_WARM}),
         ("no_smoothness", {"env.move_weight"}),
         ("finite_horizon", {"loop.finite_horizon", "loop.cut"}),
     ],

@@ -12,35 +12,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import yaml
 
 from ddsprl import train
 from ddsprl.io.checkpoints import Checkpoints
 from ddsprl.io.run_log import read_log
+from ddsprl.training.interruption import Interruption
 from ddsprl.training.options import config_of
 from ddsprl.training.storing import items_of, loop_like
 from ddsprl.training.trainer import prepared
-from tests.training.tiny import RUN
+from tests.training.tiny import RUN, damaged
 
 pytestmark = pytest.mark.slow
 # What a clock says.
 WALL = ("wall_s", "steps_per_s", "evaluation_s", "demonstrations_s")
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
-    path.write_text(yaml.safe_dump(RUN), encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
-def whole(config, tmp_path_factory) -> Path:
-    """In one go, in this process, which fills the compilation cache for the others."""
-    out = tmp_path_factory.mktemp("whole")
-    assert train.main(["--config", str(config), "--out", str(out), "--quiet"]) == 0
-    return out / "tiny-001"
+# What a process that is killed while it writes may leave.
+CUT_OFF = b'{"kind": "tra'
 
 
 def started(*arguments: object) -> subprocess.Popen[str]:
@@ -75,6 +62,12 @@ def assert_same(run: Path, other: Path) -> None:
         np.testing.assert_array_equal(x, y, err_msg=jax.tree_util.keystr(path))
 
 
+def lost(run: Path) -> int:
+    """Iterations that the log tells of beyond the newest checkpoint."""
+    reached = max(record["iteration"] for record in read_log(run / "log.jsonl"))
+    return reached - max(Checkpoints(run / "checkpoints").steps(), default=0)
+
+
 def wait_for(condition, process) -> None:
     while not condition():
         assert process.poll() is None, "the run ended before it was stopped"
@@ -84,13 +77,16 @@ def wait_for(condition, process) -> None:
 def test_a_whole_run_writes_what_it_should(whole):
     found, notes, records = contents(whole)
     kinds = [record["kind"] for record in records]
-    assert kinds[:3] == ["demonstrations", "cloning", "evaluation"]
+    assert kinds[:4] == ["demonstrations", "cloning", "cloning", "evaluation"]
     # The threshold is far above any loss, so that two evaluations promote; the first is not counted.
-    assert [r["iteration"] for r in records if r.get("promoted")] == [12]
+    assert [(r["seed"], r["iteration"]) for r in records if r.get("promoted")] == [(0, 12), (1, 12)]
     assert [r["stage"] for r in records if r["kind"] == "demonstrations"] == [1, 2]
-    assert notes["curriculum"][0][0] == 2 and notes["iteration"] == found.step == 60
-    assert kinds.count("train") == 20 and kinds.count("evaluation") == 11
-    assert kinds.count("stage_1") == kinds.count("stage_2") == 11
+    assert [state[0] for state in notes["curriculum"]] == [2, 2] and notes["iteration"] == found.step == 60
+    assert kinds.count("train") == 2 * 20 and kinds.count("evaluation") == 2 * 11
+    assert kinds.count("stage_1") == kinds.count("stage_2") == 2 * 11
+    # The environment is differentiated, and what comes of it is learnt from.
+    slopes = [r["reward_slope"] for r in records if r["kind"] == "train" and r["reward_slope"] is not None]
+    assert slopes and all(slope > 0 for slope in slopes)
     assert list((whole / "audio").glob("*.wav"))
     loop = found.items["rest"]
     assert 0 < int(loop.demos.filled[0]) <= loop.demos.rows.reward.shape[1]
@@ -111,16 +107,6 @@ def test_in_two_processes_as_in_one(config, whole, tmp_path):
     code, said = ended(started("--resume", run))
     assert code == 0, said
     assert_same(run, whole)
-
-
-def damaged(run: Path) -> str:
-    """Flip a bit in the newest checkpoint; its name."""
-    newest = sorted((run / "checkpoints").glob("[0-9]*"))[-1]
-    victim = max((p for p in newest.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
-    data = bytearray(victim.read_bytes())
-    data[len(data) // 2] ^= 1
-    victim.write_bytes(data)
-    return newest.name
 
 
 def test_stopped_by_everything_in_turn(config, whole, tmp_path, capsys):
@@ -144,17 +130,63 @@ def test_stopped_by_everything_in_turn(config, whole, tmp_path, capsys):
     os.kill(process.pid, signal.SIGKILL)
     assert ended(process)[0] == -signal.SIGKILL
     assert len(checkpoints.steps()) >= 2 and checkpoints.steps()[-1] < 60
+    assert lost(run) <= RUN["log"]["checkpoint_every"]
     name = damaged(run)
     assert train.main(["--resume", str(run)]) == 0
     assert name in capsys.readouterr().err
     assert_same(run, whole)
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_again(config, whole, tmp_path):
-    process = started("--config", config, "--out", tmp_path)
+def test_stopped_while_it_is_prepared(config, whole, tmp_path):
+    """Ctrl-C, then a request to end, then `kill -9`, all before training has begun."""
     run = tmp_path / "tiny-001"
-    wait_for(lambda: (run / "log.jsonl").exists() and (run / "log.jsonl").stat().st_size > 0, process)
-    os.kill(process.pid, signal.SIGKILL)
-    ended(process)
+    log, stored = run / "log.jsonl", run / "demonstrations" / "stage_1.npz"
+    kept = []
+    given: tuple[object, ...] = ("--config", config, "--out", tmp_path)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        if log.exists():
+            log.write_bytes(CUT_OFF)
+        process = started(*given)
+        # The log is cut to nothing before anything is prepared; cloning and an evaluation are yet to come.
+        wait_for(lambda: stored.exists() and not log.read_bytes().startswith(CUT_OFF), process)
+        process.send_signal(number)
+        code, said = ended(process)
+        assert not Checkpoints(run / "checkpoints").steps()
+        kept.append((stored.stat().st_mtime_ns, stored.read_bytes()))
+        if number == signal.SIGKILL:
+            assert code == -number
+        else:
+            assert code == 128 + number, said
+            last = said.strip().splitlines()[-1]
+            assert last.startswith("interrupted") and last.endswith(
+                f"go on with: python -m ddsprl.train --resume {run}"
+            )
+            assert "Traceback" not in said
+        given = ("--resume", run)
+    # Demonstrations are recorded once.
+    assert kept[0] == kept[1] == kept[2]
     assert train.main(["--resume", str(run), "--quiet"]) == 0
     assert_same(run, whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_is_remembered_once_something_can_be_saved(number, monkeypatch, capfd):
+    class LeftError(Exception):
+        pass
+
+    def leave(code):
+        raise LeftError(code)
+
+    monkeypatch.setattr("ddsprl.training.interruption.os._exit", leave)
+    before = signal.getsignal(number)
+    with Interruption("the command") as interruption:
+        with pytest.raises(LeftError, match=str(128 + number)):
+            signal.raise_signal(number)
+        assert capfd.readouterr().err == "interrupted while the run was prepared; go on with: the command\n"
+        interruption.prepared()
+        signal.raise_signal(number)
+        assert interruption.code == 128 + number
+        with pytest.raises(LeftError, match=str(128 + number)):
+            signal.raise_signal(number)
+        assert "not saved since the last checkpoint" in capfd.readouterr().err
+    assert signal.getsignal(number) is before

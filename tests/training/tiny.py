@@ -1,6 +1,7 @@
 """Runs that take seconds: a short sound at a low rate, few terms, small networks, four episodes."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from ddsprl.env import make_matcher
@@ -21,9 +22,17 @@ SMALL: dict[str, Any] = {
     "curriculum": {"evaluate_every": 6, "evaluate_episodes": 4},
     "log": {"tensorboard": False},
 }
-# Of a synthesizer that has a name, for whole runs from the command line.
+# Of a synthesizer that has a name, for whole runs from the command line: everything switched on.
 RUN: dict[str, Any] = SMALL | {
-    "agent": SMALL["agent"] | {"kickstart": 1.0, "kickstart_half": 20, "imitation_batch": 4},
+    "seeds": 2,
+    "agent": SMALL["agent"]
+    | {
+        "kickstart": 1.0,
+        "kickstart_half": 20,
+        "goal_weight": 0.5,
+        "imitation_batch": 4,
+        "reward_gradient": 1.0,
+    },
     "env": {
         "sample_rate": 8_000,
         "duration_s": 0.125,
@@ -64,3 +73,13 @@ def toy_training(**changes: Any) -> Training:
     env = make_matcher(config.env, instrument=toy())
     config = dataclasses.replace(config, env=env.config)
     return Training(config, env, make_agent(config, env))
+
+
+def damaged(run: Path) -> str:
+    """Flip a bit in the newest checkpoint; its name."""
+    newest = sorted((run / "checkpoints").glob("[0-9]*"))[-1]
+    victim = max((p for p in newest.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 1
+    victim.write_bytes(data)
+    return newest.name

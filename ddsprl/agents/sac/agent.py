@@ -16,8 +16,9 @@ tell it, at the states that it comes to itself, with a weight that falls:
 
 (Schmitt et al. 2018, "Kickstarting Deep Reinforcement Learning", arXiv:1803.03835, equation 4, with a known
 answer for a teacher, as in Ross et al. 2011, "A Reduction of Imitation Learning and Structured Prediction to
-No-Regret Online Learning", arXiv:1011.0686, algorithm 3.1.) Where the environment can be differentiated, the
-gradient of its reward may lead the actor too (`ddsprl.agents.ascent`): critics learn slowly what it knows.
+No-Regret Online Learning", arXiv:1011.0686, algorithm 3.1.) Or it learns what the teacher would choose and
+does not do it (`goal_weight`). Where the environment can be differentiated, the gradient of its reward may
+lead the actor too (`ddsprl.agents.ascent`): critics learn slowly what it knows.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ import jax.numpy as jnp
 import optax
 
 from ddsprl.agents.ascent import Ascent, ascent_loss
-from ddsprl.agents.imitation import score
+from ddsprl.agents.imitation import goal_loss, score
 from ddsprl.agents.networks import Actor, Policy, TwinCritic
 from ddsprl.agents.replay import Replay, empty_replay, sample
 from ddsprl.agents.sac import losses
@@ -149,7 +150,7 @@ class Sac:
     @property
     def taught(self) -> bool:
         """Whether transitions must come with a teacher's choices."""
-        return self.config.kickstart > 0
+        return self.config.kickstart > 0 or self.config.goal_weight > 0
 
     def policy(self, actor: Params, seen: Seen, allowed: Allowed) -> Policy:
         """What an actor says of one observation."""
@@ -288,19 +289,20 @@ class Sac:
         half = self.config.kickstart_half
         return self.config.kickstart * (jnp.exp2(-updates / half) if half else jnp.ones(()))
 
-    def imitation_loss(self, actor: Params, batch: Transition, allowed: Allowed) -> jax.Array:
-        """Mean negative log likelihood of a teacher's choices in a batch that has them, scalar."""
-        labels = batch.labels
-        if labels is None:
-            raise ValueError(
-                "batch: has no labels; an agent with `kickstart` learns from labelled transitions"
-            )
+    def imitation_losses(
+        self, actor: Params, batch: Transition, allowed: Allowed
+    ) -> tuple[jax.Array, jax.Array]:
+        """How unlikely a batch's labels are to the policy, and to its belief about them; scalars."""
+        if batch.labels is None:
+            raise ValueError("batch: has no labels; an agent with a teacher learns from labelled transitions")
 
         def one(seen, label, allowed):
             policy = self.policy(actor, seen, allowed)
-            return score(policy, label, self.actions, allowed, every_module=True).nll
+            nll = score(policy, label, self.actions, allowed, every_module=True).nll
+            return nll, goal_loss(policy, label, self.actions, allowed)
 
-        return jnp.mean(jax.vmap(one)(batch.seen, labels, self.each(batch, allowed)))
+        each = jax.vmap(one)(batch.seen, batch.labels, self.each(batch, allowed))
+        return jax.tree.map(jnp.mean, each)
 
     def _update_critic(
         self, key: jax.Array, state: SacState, batch: Transition, allowed: Allowed
@@ -330,19 +332,21 @@ class Sac:
 
         def total(actor):
             loss, found = self.actor_loss(actor, key, state, batch.seen, self.each(batch, allowed))
-            nll = self.imitation_loss(actor, beside.lessons, allowed) if self.taught else jnp.zeros(())
-            up = jnp.zeros(())
+            nll = goal = up = jnp.zeros(())
+            if self.taught:
+                nll, goal = self.imitation_losses(actor, beside.lessons, allowed)
             if beside.played is not None:
                 up = ascent_loss(lambda *x: self.policy(actor, *x), beside.played, self.actions)
-            total = beside.lead * loss + weight * nll + self.config.reward_gradient * up
-            return total, (loss, nll, found)
+            total = beside.lead * loss + weight * nll
+            total += self.config.goal_weight * goal + self.config.reward_gradient * up
+            return total, (loss, nll, goal, found)
 
-        (_, (loss, nll, found)), slope = jax.value_and_grad(total, has_aux=True)(state.actor)
+        (_, (loss, nll, goal, found)), slope = jax.value_and_grad(total, has_aux=True)(state.actor)
         change, optimizer = self.actor_optimizer.update(slope, state.actor_optimizer, state.actor)
         actor = optax.apply_updates(state.actor, change)
         metrics = {"actor_loss": loss, "actor_gradient": optax.tree.norm(slope)}
         if self.taught:
-            metrics |= {"imitation_loss": nll, "imitation_weight": weight}
+            metrics |= {"imitation_loss": nll, "imitation_weight": weight, "goal_loss": goal}
         if beside.played is not None:
             metrics["reward_slope"] = jnp.mean(jnp.linalg.norm(beside.played.slope, axis=-1))
         return state._replace(actor=actor, actor_optimizer=optimizer), found, metrics
@@ -366,20 +370,18 @@ class Sac:
     @property
     def actor_optimizer(self) -> optax.GradientTransformation:
         """Of the actor."""
-        clip = optax.clip_by_global_norm(self.config.gradient_norm)
         rate, decay = self.config.actor_rate, self.config.decay_updates
         falling = optax.cosine_decay_schedule(rate, decay, alpha=0.1) if decay else rate
-        return optax.chain(clip, optax.adam(falling))
+        return optax.chain(optax.clip_by_global_norm(self.config.gradient_norm), optax.adam(falling))
 
     @property
     def critic_optimizer(self) -> optax.GradientTransformation:
         """Of both critics, with the configured decay."""
         clip = optax.clip_by_global_norm(self.config.gradient_norm)
         rate, decay = self.config.critic_rate, self.config.critic_decay
-        if decay == 0:
-            return optax.chain(clip, optax.adam(rate))
         # Biases and LayerNorm's scales are left alone.
-        return optax.chain(clip, optax.adamw(rate, weight_decay=decay, mask=_matrices))
+        decayed = optax.adamw(rate, weight_decay=decay, mask=_matrices)
+        return optax.chain(clip, decayed if decay else optax.adam(rate))
 
     @property
     def temperature_optimizer(self) -> optax.GradientTransformation:

@@ -26,7 +26,9 @@ class SacConfig:
         kickstart: weight of the actor's imitation loss on a teacher's choices at the agent's own states (see
             `ddsprl.agents.imitation`), at the first gradient step. 0: no teacher is asked.
         kickstart_half: gradient steps in which that weight halves; 0 keeps it.
-        imitation_batch: transitions of an imitation loss, drawn apart; 0 takes those of the gradient step.
+        goal_weight: weight of the actor's belief about the teacher's choices, which shapes what it hears and
+            not what it does (see `ddsprl.agents.imitation`). 0: no teacher is asked for it.
+        imitation_batch: transitions of these two losses, drawn apart; 0 takes those of the gradient step.
         reward_gradient: weight in the actor's loss of the reward's own gradient, through the environment, at
             the actions just played (see `ddsprl.agents.ascent`). 0: the environment is not differentiated.
         decay_updates: gradient steps in which the actor's rate falls to a tenth, along a cosine; 0 keeps it.
@@ -51,6 +53,7 @@ class SacConfig:
     critic_decay: float = 0.0
     kickstart: float = 0.0
     kickstart_half: int = 0
+    goal_weight: float = 0.0
     imitation_batch: int = 0
     reward_gradient: float = 0.0
     decay_updates: int = 0

@@ -6,6 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from ddsprl.agents.encoder import NetworkConfig
@@ -172,6 +173,25 @@ def test_a_taught_agent_takes_on_its_teachers_choice():
     np.testing.assert_array_equal(chosen.delta[:, [0, 2, 3]], 0.0)
 
 
+def test_a_belief_about_the_teacher_shapes_the_trunk_and_not_the_choice():
+    """What is learnt is where the teacher goes; the heads that act have no gradient from it."""
+    sac = Sac(dataclasses.replace(CONFIG, goal_weight=1.0), ACTIONS, AGENT.seen)
+    labels = Labels(jnp.ones(20, jnp.int32), jnp.full((20, 4), 0.6))
+    steps = transitions(20)._replace(labels=labels)
+    loss = jax.jit(lambda actor: sac.imitation_losses(actor, steps, ALLOWED)[1])
+    actor = INIT(KEY).actor
+    first, slope = jax.jit(jax.value_and_grad(loss))(actor)
+    norms = {name: float(optax.tree.norm(x)) for name, x in slope["params"].items()}
+    assert norms["delta"] == norms["module"] == 0.0
+    assert min(norms["goal"], norms["trunk"], norms["encoder"]) > 0.0
+    for _ in range(60):
+        actor = jax.tree.map(lambda x, g: x - 0.03 * g, actor, jax.jit(jax.grad(loss))(actor))
+    assert float(loss(actor)) < float(first) - 0.5
+    policy = jax.vmap(lambda s: sac.policy(actor, s, ALLOWED))(steps.seen)
+    np.testing.assert_allclose(policy.goal.centre()[:, FREE > 0], 0.6, atol=0.2)
+    assert sac.new_replay().rows.labels is not None
+
+
 def test_the_imitation_weight_halves_and_may_stay():
     halving, staying = taught(kickstart_half=100), taught()
     for updates, weight in ((0, 10.0), (100, 5.0), (300, 1.25)):
@@ -181,7 +201,7 @@ def test_the_imitation_weight_halves_and_may_stay():
 
 def test_without_labels_nobody_is_taught():
     with pytest.raises(ValueError, match="labels"):
-        taught().imitation_loss(INIT(KEY).actor, sample(KEY, REPLAY, 4), ALLOWED)
+        taught().imitation_losses(INIT(KEY).actor, sample(KEY, REPLAY, 4), ALLOWED)
     assert REPLAY.rows.labels is None
 
 
