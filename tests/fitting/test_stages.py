@@ -67,7 +67,8 @@ def test_a_staged_search_ends_with_losses_of_the_whole_objective():
     keys = jax.random.split(jax.random.key(1), 1)
     found = solve_in_stages(problem, MultiStartAdam(members=2), targets, starts, keys, budget=700, legs=4)
     alone = problem.scores(found.u[0, :1], target, keys[0])
-    np.testing.assert_allclose(found.loss[0, 0], alone[0], rtol=1e-4)
+    # Rounding is relative to the terms, which are far from 0, not to what is left of them.
+    np.testing.assert_allclose(found.loss[0, 0], alone[0], rtol=1e-4, atol=1e-5)
     begin = problem.scores(jnp.asarray(starts[0]), target, keys[0]).min()
     assert found.loss[0, 0] < 0.5 * begin
     # Best first; where fewer distinct presets were met than there are places, near copies come after them.

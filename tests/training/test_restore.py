@@ -59,7 +59,10 @@ def test_the_clone_is_what_training_began_with(whole):
 def test_a_damaged_checkpoint_is_named_and_the_one_before_used(whole, tmp_path):
     run = tmp_path / whole.name
     shutil.copytree(whole, run)
-    name = damaged(run)
+    damaged(run, "rest")
+    # What is not read need not be whole.
+    assert load_agent(run).iteration == END
+    name = damaged(run, "agent")
     loaded = load_agent(run)
     assert loaded.iteration == END - RUN["log"]["checkpoint_every"]
     assert len(loaded.damaged) == 1 and name in loaded.damaged[0]

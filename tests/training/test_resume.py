@@ -131,7 +131,7 @@ def test_stopped_by_everything_in_turn(config, whole, tmp_path, capsys):
     assert ended(process)[0] == -signal.SIGKILL
     assert len(checkpoints.steps()) >= 2 and checkpoints.steps()[-1] < 60
     assert lost(run) <= RUN["log"]["checkpoint_every"]
-    name = damaged(run)
+    name = damaged(run, "rest")
     assert train.main(["--resume", str(run)]) == 0
     assert name in capsys.readouterr().err
     assert_same(run, whole)

@@ -75,10 +75,10 @@ def toy_training(**changes: Any) -> Training:
     return Training(config, env, make_agent(config, env))
 
 
-def damaged(run: Path) -> str:
-    """Flip a bit in the newest checkpoint; its name."""
+def damaged(run: Path, item: str) -> str:
+    """Flip a bit in an item of the newest checkpoint; the checkpoint's name."""
     newest = sorted((run / "checkpoints").glob("[0-9]*"))[-1]
-    victim = max((p for p in newest.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    victim = max((p for p in (newest / item).rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
     data = bytearray(victim.read_bytes())
     data[len(data) // 2] ^= 1
     victim.write_bytes(data)
