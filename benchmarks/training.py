@@ -11,6 +11,7 @@ it, under `--work`; what is finished there is kept, so that the same command goe
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from ddsprl.io.json_files import rounded_tree
 from ddsprl.io.run_log import read_log
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-SEEDS, TARGETS, BUDGET = 3, 32, 50
+SEEDS, TARGETS, BUDGETS = 3, 128, (50, 500)
 QUICK_TARGETS, QUICK_ITERATIONS = 4, 100
 DIGITS = 5
 # Of a method at one stage, what is published.
@@ -41,11 +42,12 @@ def trained(config: str, seed: int, work: Path, *, quick: bool) -> Path:
     return next(iter(sorted(place.glob("*-[0-9][0-9][0-9]"))))
 
 
-def evaluated(run: Path, *, cloned: bool, quick: bool) -> dict[str, Any]:
-    """The results of an evaluation of a run, or of its cloned actor."""
+def evaluated(run: Path, *, cloned: bool, quick: bool, budgets: Sequence[int] = ()) -> dict[str, Any]:
+    """The results of an evaluation of a run, or of its cloned actor; `budgets` are of CMA-ES beside it."""
     out = run / ("evaluation-cloned" if cloned else "evaluation")
     given = ["--out", str(out), "--targets", str(QUICK_TARGETS if quick else TARGETS), "--players", "1"]
-    _python("ddsprl.evaluate", str(run), *given, "--budgets", str(BUDGET), *(["--cloned"] if cloned else []))
+    given += ["--budgets", *map(str, budgets), *(["--cloned"] if cloned else [])]
+    _python("ddsprl.evaluate", str(run), *given)
     return json.loads((out / "results.json").read_text(encoding="utf-8"))
 
 
@@ -128,7 +130,10 @@ def main() -> None:
     config, quick, work = options.config, options.quick, options.work
     work = work.with_name(f"{work.name}_quick") if quick else work
     runs = [trained(config, seed, work, quick=quick) for seed in range(1 if quick else options.seeds)]
-    results = [evaluated(run, cloned=False, quick=quick) for run in runs]
+    # All meet the same targets, and CMA-ES is no other beside another agent.
+    budgets = [BUDGETS[:1] if quick else BUDGETS] + [()] * (len(runs) - 1)
+    pairs = zip(runs, budgets, strict=True)
+    results = [evaluated(run, cloned=False, quick=quick, budgets=beside) for run, beside in pairs]
     has_clones = all((run / "cloned").is_dir() for run in runs)
     cloned = [evaluated(run, cloned=True, quick=quick) for run in runs] if has_clones else []
     logs = [read_log(run / "log.jsonl") for run in runs]

@@ -197,6 +197,7 @@ class Training:
         """Gradient steps, once there are transitions enough."""
         settings = self.config.loop
 
+        @jax.jit  # traced once, though its shapes are asked for as well
         def steps(state):
             return learn(
                 self.agent,

@@ -110,39 +110,20 @@ def test_in_two_processes_as_in_one(config, whole, tmp_path):
 
 
 def test_stopped_by_everything_in_turn(config, whole, tmp_path, capsys):
-    """Ctrl-C, then a request to end, then `kill -9`, then a damaged checkpoint."""
+    """Ctrl-C, a request to end, and `kill -9`, before training has begun and again while it goes on."""
     run = tmp_path / "tiny-001"
-    log, checkpoints = run / "log.jsonl", Checkpoints(run / "checkpoints")
-
-    def trained() -> int:
-        return log.read_bytes().count(b'"train"') if log.exists() else 0
-
-    process, seen = started("--config", config, "--out", tmp_path), 0
-    for number in (signal.SIGINT, signal.SIGTERM):
-        wait_for(lambda seen=seen: trained() > seen, process)
-        process.send_signal(number)
-        code, said = ended(process)
-        assert code == 128 + number, said
-        assert said.strip().splitlines()[-1].endswith(f"python -m ddsprl.train --resume {run}")
-        process, seen = started("--resume", run), trained()
-    last = checkpoints.steps()[-1]
-    wait_for(lambda: checkpoints.steps()[-1] > last, process)
-    os.kill(process.pid, signal.SIGKILL)
-    assert ended(process)[0] == -signal.SIGKILL
-    assert len(checkpoints.steps()) >= 2 and checkpoints.steps()[-1] < 60
-    assert lost(run) <= RUN["log"]["checkpoint_every"]
+    stopped_while_it_is_prepared(config, run)
+    stopped_while_it_learns(run)
     name = damaged(run, "rest")
     assert train.main(["--resume", str(run)]) == 0
     assert name in capsys.readouterr().err
     assert_same(run, whole)
 
 
-def test_stopped_while_it_is_prepared(config, whole, tmp_path):
-    """Ctrl-C, then a request to end, then `kill -9`, all before training has begun."""
-    run = tmp_path / "tiny-001"
+def stopped_while_it_is_prepared(config: Path, run: Path) -> None:
     log, stored = run / "log.jsonl", run / "demonstrations" / "stage_1.npz"
     kept = []
-    given: tuple[object, ...] = ("--config", config, "--out", tmp_path)
+    given: tuple[object, ...] = ("--config", config, "--out", run.parent)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         if log.exists():
             log.write_bytes(CUT_OFF)
@@ -165,8 +146,30 @@ def test_stopped_while_it_is_prepared(config, whole, tmp_path):
         given = ("--resume", run)
     # Demonstrations are recorded once.
     assert kept[0] == kept[1] == kept[2]
-    assert train.main(["--resume", str(run), "--quiet"]) == 0
-    assert_same(run, whole)
+
+
+def stopped_while_it_learns(run: Path) -> None:
+    log, checkpoints = run / "log.jsonl", Checkpoints(run / "checkpoints")
+
+    def trained() -> int:
+        return log.read_bytes().count(b'"train"')
+
+    seen = 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = started("--resume", run)
+        wait_for(lambda seen=seen: trained() > seen, process)
+        process.send_signal(number)
+        code, said = ended(process)
+        assert code == 128 + number, said
+        assert said.strip().splitlines()[-1].endswith(f"python -m ddsprl.train --resume {run}")
+        seen = trained()
+    last = checkpoints.steps()[-1]
+    process = started("--resume", run)
+    wait_for(lambda: checkpoints.steps()[-1] > last, process)
+    os.kill(process.pid, signal.SIGKILL)
+    assert ended(process)[0] == -signal.SIGKILL
+    assert len(checkpoints.steps()) >= 2 and checkpoints.steps()[-1] < 60
+    assert lost(run) <= RUN["log"]["checkpoint_every"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
