@@ -71,17 +71,17 @@ def curves(logs: list[list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def stages_of(results: list[dict[str, Any]], cloned: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Per stage the agents' measures, a list over the seeds each, beside those of the others."""
+    """Per stage the agents' measures, a list over the seeds that reached it, beside those of the others."""
     rows = []
     for i, stage in enumerate(results[0]["stages"]):
-        each = [run["stages"][i]["methods"]["agent"] for run in results]
+        each = [run["stages"][i]["methods"]["agent"] for run in results if i < len(run["stages"])]
         row = {"stage": stage["stage"], "name": stage["name"]}
         row["agent"] = {name: [x[name] for x in each] for name in MEASURES}
         # The actor was cloned from demonstrations of the first stage, and is measured on that.
         if cloned and i < len(cloned[0]["stages"]):
             before = [run["stages"][i]["methods"]["agent"] for run in cloned]
             row["cloned"] = {name: [x[name] for x in before] for name in MEASURES}
-            pairs = zip(row["agent"]["excess"], row["cloned"]["excess"], strict=True)
+            pairs = zip(row["agent"]["excess"], row["cloned"]["excess"], strict=False)
             row["agent_to_cloned"] = [a[0] / b[0] for a, b in pairs]
         others = {name: x for name, x in stage["methods"].items() if name != "agent"}
         row["others"] = {name: {m: x[m] for m in MEASURES} for name, x in others.items()}

@@ -10,7 +10,7 @@ from ddsprl.evaluation.playing import Player
 from ddsprl.evaluation.run import Evaluation, Settings
 from ddsprl.evaluation.tables import markdown
 from ddsprl.io import write_json
-from ddsprl.training.restore import load_agent
+from ddsprl.training.restore import load_agent, say_what_was_damaged
 
 
 def run(options: EvaluateOptions) -> int:
@@ -23,6 +23,7 @@ def run(options: EvaluateOptions) -> int:
     tune_cpu()
     enable_compilation_cache()
     player = load_agent(options.run, options.seed, cloned=options.cloned)
+    say_what_was_damaged(player)
     text = evaluate_player(player, options)
     try:
         print(text, flush=True)

@@ -141,9 +141,11 @@ def load_search(run: Path, *, polish: bool, sample_rate: int) -> AgentSearch:
     Raises:
         UserError: no such run, or it plays another instrument or at another rate.
     """
-    from ddsprl.training.restore import load_agent
+    from ddsprl.training.restore import load_agent, say_what_was_damaged
 
-    return checked(load_agent(run), run, polish=polish, sample_rate=sample_rate)
+    loaded = load_agent(run)
+    say_what_was_damaged(loaded)
+    return checked(loaded, run, polish=polish, sample_rate=sample_rate)
 
 
 def checked(player: Player, run: Path, *, polish: bool, sample_rate: int) -> AgentSearch:

@@ -144,7 +144,8 @@ class RunConfig:
         curriculum: stages and evaluations.
         log: records.
         seed: of everything random but the targets, which have `env.seed`.
-        seeds: agents trained in one program; agent i is the one that `seed + i` alone would give.
+        seeds: agents trained in one program; agent i begins as `seed + i` alone would, from the
+            demonstrations of `seed`.
         deterministic: on an accelerator, only operations whose results do not vary from run to run.
     """
 

@@ -82,6 +82,7 @@ class RunNotes:
         log_bytes: of log.jsonl when the checkpoint was made.
         wall_s: seconds of training so far.
         evaluations: so far, of every seed.
+        evaluated_at: iteration of the last of them.
     """
 
     iteration: int
@@ -89,6 +90,7 @@ class RunNotes:
     log_bytes: int = 0
     wall_s: float = 0.0
     evaluations: int = 0
+    evaluated_at: int = -1
 
     def record(self) -> dict[str, Any]:
         """As JSON holds it."""

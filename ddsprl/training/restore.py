@@ -1,5 +1,6 @@
 """An agent out of a run's newest checkpoint, for whoever wants to use it and not to train it on."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,3 +79,10 @@ def load_agent(run: Path, seed: int = 0, *, cloned: bool = False) -> LoadedAgent
     state = jax.tree.map(lambda x: x[seed], found.items["agent"])
     stage = notes.curriculum[seed].stage
     return LoadedAgent(config, env, agent, state, stage, found.step, found.damaged)
+
+
+def say_what_was_damaged(loaded: LoadedAgent) -> None:
+    """Name the checkpoints that were left out, for whoever takes the agent for the newest."""
+    for line in loaded.damaged:
+        where = f"the agent is that of iteration {loaded.iteration}"
+        print(f"damaged and left out: {line}; {where}", file=sys.stderr)

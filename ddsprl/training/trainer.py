@@ -43,10 +43,19 @@ def prepared(config: RunConfig) -> Training:
     """
     try:
         env = make_matcher(config.env)
-        if config.curriculum.enabled:
-            Curricula(config, env).thresholds()
     except ValueError as error:
         raise UserError(f"env.{error}") from None
+    if config.curriculum.enabled:
+        try:
+            Curricula(config, env).thresholds()
+        except ValueError as error:
+            if config.env.epsilon is None:
+                raise UserError(f"env.{error}") from None
+            raise UserError(
+                "curriculum.threshold is not given, and none was committed for this instrument, rate, "
+                "duration, probes and objective; give the median loss under which a stage is passed, or "
+                "curriculum.enabled False"
+            ) from None
     if config.env.action != "delta" and config.warm.demonstrations:
         raise UserError(f"warm.demonstrations are deltas, env.action is {config.env.action}; allowed is 0")
     for name in ("kickstart", "goal_weight"):
@@ -269,6 +278,7 @@ class Trainer:
                 f"{figures['success_rate']:.0%}" + (", promoted" if promoted[-1] else "")
             )
         self.notes.curriculum = list(self.curricula.states)
+        self.notes.evaluated_at = self.notes.iteration
         if any(promoted):
             self._promote(promoted)
 
@@ -312,8 +322,9 @@ class Trainer:
         self.loop = self.loop._replace(extremes=fresh)
 
     def _finish(self) -> None:
-        """The last evaluation, unless one was just made."""
-        if self.notes.iteration % self.training.config.curriculum.evaluate_every:
+        """The last evaluation, unless one was just made, or was made before a finished run was resumed."""
+        due = self.notes.iteration % self.training.config.curriculum.evaluate_every
+        if due and self.notes.evaluated_at != self.notes.iteration:
             self._evaluate()
 
     def _save(self) -> None:

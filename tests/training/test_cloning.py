@@ -12,7 +12,7 @@ import scipy.stats
 
 from ddsprl.agents import seen_of
 from ddsprl.agents.distributions import TanhNormal, masked_log_softmax
-from ddsprl.agents.imitation import BLUR, MOST_RAW, score
+from ddsprl.agents.imitation import BLUR, MOST_RAW, goal_loss, score
 from ddsprl.agents.networks import Policy
 from ddsprl.agents.types import ActionSpec, Labels
 from ddsprl.env import evaluate
@@ -91,14 +91,19 @@ def test_the_spread_that_fits_best_is_never_below_the_blur():
     assert float(slope(jnp.full(4, np.log(0.5 * BLUR)))) < 0.0
 
 
-def test_gradients_against_finite_differences():
+@pytest.mark.parametrize("goal", [False, True])
+def test_gradients_against_finite_differences(goal):
+    """Of a choice that is obeyed, and of one that is foretold."""
     with jax.enable_x64(True):
         given = np.concatenate([np.asarray(x, np.float64) for x in (LOGITS, MEAN, LOG_STD)])
         label = Labels(jnp.asarray(1), jnp.array([0.9, 1.0, -0.2, 0.4], jnp.float64))
 
         @jax.jit
         def loss(x):
-            return score(policy(x[:3], x[3:7], x[7:]), label, ACTIONS, ALLOWED, every_module=True).nll
+            found = policy(x[:3], x[3:7], x[7:])
+            if goal:
+                return goal_loss(found, label, ACTIONS, ALLOWED)
+            return score(found, label, ACTIONS, ALLOWED, every_module=True).nll
 
         slope = jax.grad(loss)(jnp.asarray(given))
         for i, step in enumerate(1e-6 * np.eye(given.size)):

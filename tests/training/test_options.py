@@ -9,6 +9,7 @@ from ddsprl.io import UserError
 from ddsprl.training.config import RunConfig
 from ddsprl.training.fields import names, nested, override
 from ddsprl.training.options import find_config, parse_options
+from ddsprl.training.trainer import prepared
 
 CONFIGS = ("default", "quick", "large")
 ABLATIONS = (
@@ -44,6 +45,7 @@ def refused(capsys, *arguments: object) -> str:
         (["--agent.actor_rate", "0"], "agent.actor_rate is 0.0"),
         (["--env.action", "absolut"], "did you mean 'absolute'?"),
         (["--env.duration_s", "0.3"], "no reference was committed"),
+        (["--env.duration_s", "0.3", "--env.epsilon", "1"], "curriculum.threshold is not given"),
         (["--env.instrument", "serum"], "serum_lite"),
         (["--env.stage", "2"], "curriculum.first_stage"),
         (
@@ -115,6 +117,7 @@ def test_every_configuration_can_be_trained_with(name):
     run = parse_options(["--config", f"configs/{name}.yaml"]).run
     assert run.log.name == name
     assert run == parse_options(["--config", str(find_config(Path(name)).resolve())]).run
+    assert prepared(run).config == run
 
 
 def test_without_arguments_it_is_the_default():
@@ -132,7 +135,7 @@ def test_without_arguments_it_is_the_default():
         ),
         ("no_reward_gradient", {"agent.reward_gradient"}),
         ("no_critic", {"loop.critic_first"}),
-        ("no_curriculum", {"curriculum.enabled"}),
+        ("no_curriculum", {"curriculum.enabled", "curriculum.rehearsal"}),
         ("absolute", {"env.action", "agent.goal_weight", *NO_WARM}),
         ("no_smoothness", {"env.move_weight"}),
         ("finite_horizon", {"loop.finite_horizon", "loop.cut"}),

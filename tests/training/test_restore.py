@@ -56,7 +56,7 @@ def test_the_clone_is_what_training_began_with(whole):
     assert same(clone.state.critic, clone.state.target_critic)
 
 
-def test_a_damaged_checkpoint_is_named_and_the_one_before_used(whole, tmp_path):
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used(whole, tmp_path, capsys):
     run = tmp_path / whole.name
     shutil.copytree(whole, run)
     damaged(run, "rest")
@@ -66,6 +66,9 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(whole, tmp_path):
     loaded = load_agent(run)
     assert loaded.iteration == END - RUN["log"]["checkpoint_every"]
     assert len(loaded.damaged) == 1 and name in loaded.damaged[0]
+    load_search(run, polish=False, sample_rate=8_000)
+    said = capsys.readouterr().err
+    assert name in said and said.endswith(f"the agent is that of iteration {loaded.iteration}\n")
 
 
 def test_what_is_not_there_is_named(whole, tmp_path):
