@@ -17,6 +17,31 @@ enable_compilation_cache()
 MAPPINGS = Path("/proc/self/maps")
 MOST_MAPPINGS = 20_000
 
+# Files are handed out in this order (`--no-loadscope-reorder`), those that take minutes first, so that no
+# process is left alone with one of them at the end.
+LONGEST = (
+    "training/test_resume.py",
+    "match/test_agent.py",
+    "match/test_batch.py",
+    "test_sharding.py",
+    "test_laws_instruments.py",
+    "compare/test_pricing.py",
+    "compare/test_end_to_end.py",
+    "evaluation/test_run.py",
+    "training/test_cloning.py",
+    "training/test_loop.py",
+    "env/test_gymnasium.py",
+    "fitting/test_control.py",
+    "fitting/test_inversion.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Longest files first; the others, and the tests of a file, stay in their order."""
+    here = Path(__file__).parent
+    place = {here / name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(LONGEST)))
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _programs_are_let_go():

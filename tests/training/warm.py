@@ -37,7 +37,7 @@ def easy() -> tuple[EnvParams, EnvParams, Demonstrations]:
     """Of two modules: parameters to learn with and to judge by, and demonstrations."""
     env = made().env
     params, cold = (stage_params(env, 3, split=split, count=EPISODES)[0] for split in ("train", "held_out"))
-    return params, cold, record(env, params, Warm(), jax.random.key(4))
+    return params, cold, record(env, params, Warm(solver="hybrid"), jax.random.key(4))
 
 
 @functools.cache
