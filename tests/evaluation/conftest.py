@@ -22,6 +22,7 @@ class TinyAgent(NamedTuple):
     state: SacState
     stage: int
     iteration: int
+    damaged: tuple[str, ...] = ()
 
 
 def tiny_agent(config: EnvConfig, instrument: Instrument | None = None, *, stage: int = 5) -> TinyAgent:
