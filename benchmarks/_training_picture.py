@@ -36,7 +36,7 @@ def draw(path: Path, curves: dict[str, Any], *, transitions: float) -> None:
             axes.plot(x, np.median(gaps, axis=0), color=AGENT, linewidth=2.2)
             axes.set_yscale("log")
             for axis_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-                axis_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                axis_formatter(FuncFormatter(_label))
             title = f"Stage {stage}: {STAGES[int(stage) - 1].name}"
             axes.set_title(title, loc="left", fontweight="bold", fontsize=11.5)
             axes.set_xlabel("thousand environment steps")
@@ -46,3 +46,8 @@ def draw(path: Path, curves: dict[str, Any], *, transitions: float) -> None:
         panels[0].set_ylabel("loss above the noise floor, median")
         with replacing(path) as temporary:
             canvas.print_figure(temporary, format="png", dpi=DPI)
+
+
+def _label(value: float, _: int) -> str:
+    """1, 2, 3 and 5 of every decade; more would run into one another."""
+    return f"{value:g}" if f"{value:e}"[0] in "1235" else ""
