@@ -81,7 +81,7 @@ def stages_of(results: list[dict[str, Any]], cloned: list[dict[str, Any]]) -> li
         if cloned and i < len(cloned[0]["stages"]):
             before = [run["stages"][i]["methods"]["agent"] for run in cloned]
             row["cloned"] = {name: [x[name] for x in before] for name in MEASURES}
-            pairs = zip(row["agent"]["excess"], row["cloned"]["excess"], strict=False)
+            pairs = zip(row["agent"]["excess"], row["cloned"]["excess"], strict=True)
             row["agent_to_cloned"] = [a[0] / b[0] for a, b in pairs]
         others = {name: x for name, x in stage["methods"].items() if name != "agent"}
         row["others"] = {name: {m: x[m] for m in MEASURES} for name, x in others.items()}
