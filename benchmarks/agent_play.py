@@ -14,6 +14,7 @@ from ddsprl.agents import seen_of
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.env import evaluate, stage_params
+from ddsprl.fitting.target_guesses import with_guesses
 from ddsprl.training.reports import summary
 from ddsprl.training.restore import LoadedAgent, load_agent
 
@@ -27,6 +28,7 @@ def figures(loaded: LoadedAgent, stage: int, mode: str, targets: int) -> dict[st
     """An evaluation of one stage."""
     agent, env = loaded.agent, loaded.env
     params, _ = stage_params(env, stage, split="held_out", count=targets, seed=SEED)
+    params = with_guesses(env, params)
     allowed = agent.actions.allowed(params.free)
 
     def policy(key, obs, state):

@@ -22,6 +22,7 @@ from ddsprl.cpu import tune_cpu
 from ddsprl.env import EnvParams, stage_params
 from ddsprl.env.actions import N_MODULES
 from ddsprl.fitting.guess import load_guess
+from ddsprl.fitting.target_guesses import with_guesses
 from ddsprl.training.restore import LoadedAgent, load_agent
 
 TARGETS, QUICK_TARGETS = 128, 4
@@ -89,6 +90,7 @@ def main() -> None:
     enable_compilation_cache()
     loaded, count = load_agent(options.run), QUICK_TARGETS if options.quick else TARGETS
     params, _ = stage_params(loaded.env, STAGE, split="held_out", count=count, seed=SEED)
+    params = with_guesses(loaded.env, params)
     params = params._replace(warm_start_probability=0.0)
     rows = errors(loaded, believed(loaded, params, count))
     print_table("Mean absolute error of the knobs", rows)

@@ -2,7 +2,7 @@
 
 from ddsprl.agents.ascent import Ascent
 from ddsprl.agents.encoder import NetworkConfig
-from ddsprl.agents.observing import action_spec, parts, seen_of, seen_spec, transition_of
+from ddsprl.agents.observing import action_spec, parts, seen_of, seen_spec, transition_of, turn_of
 from ddsprl.agents.replay import Replay, add, empty_replay, sample, stored_bytes
 from ddsprl.agents.sac import AgentAction, Sac, SacConfig, SacState, Temperatures
 from ddsprl.agents.types import ActionSpec, Allowed, Labels, Seen, SeenSpec, Transition
@@ -31,4 +31,5 @@ __all__ = [
     "seen_spec",
     "stored_bytes",
     "transition_of",
+    "turn_of",
 ]

@@ -4,6 +4,14 @@ The trunk is residual with the normalization inside the branch (pre-LayerNorm: X
 Normalization in the Transformer Architecture", arXiv:2002.04745), without attention. LayerNorm in the critic
 also bounds how far its values run away on actions that the replay has not seen (Ball et al. 2023, "Efficient
 Online Reinforcement Learning with Offline Data", arXiv:2302.02948, section 4.2).
+
+Where the observation has a guess at the target's knobs, the actor has a way to go there, and learns what to
+do beside it and how far to trust it: a residual policy (Silver et al. 2018, "Residual Policy Learning",
+arXiv:1812.06298) with a gate for every knob. With x the normal variable behind the deltas,
+
+    mean of x = network(s) + gate(s) speed (guess - knobs)
+
+Gates are nearly closed at first: that the guess is worth following is learnt.
 """
 
 from typing import NamedTuple
@@ -18,6 +26,8 @@ from ddsprl.agents.types import ActionSpec, Allowed, Seen
 
 _SMALL = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
 CRITICS = 2
+# Of a knob's pull at the start: an open gate goes all of a short way in one edit of at most 0.3.
+FIRST_SPEED, FIRST_GATE = 3.0, -2.0
 
 
 class Policy(NamedTuple):
@@ -59,23 +69,38 @@ class Actor(nn.Module):
     Attributes:
         spec: of the actions.
         config: sizes.
+        guess: where in `rest` a guess at the knobs begins, and where the knobs do; None without a guess.
     """
 
     spec: ActionSpec
     config: NetworkConfig
+    guess: tuple[int, int] | None = None
 
     @nn.compact
     def __call__(self, seen: Seen, allowed: Allowed) -> Policy:
         """The policy at one observation; near uniform and centred when new."""
         h = Trunk(self.config, name="trunk")(Encoder(self.config, name="encoder")(seen, allowed))
         logits = nn.Dense(self.spec.modules, kernel_init=_SMALL, name="module")(h)
-        deltas = (self._normals(h, name) for name in ("delta", "goal"))
+        away = self._away(seen)
+        deltas = (self._normals(h, away, name) for name in ("delta", "goal"))
         return Policy(masked_log_softmax(logits, allowed.modules), *deltas)
 
-    def _normals(self, h: jax.Array, name: str) -> TanhNormal:
+    def _away(self, seen: Seen) -> jax.Array | None:
+        """From the knobs to the guess, `[d]`."""
+        if self.guess is None:
+            return None
+        guess, knobs = (seen.rest[first : first + self.spec.knobs] for first in self.guess)
+        return guess - knobs
+
+    def _normals(self, h: jax.Array, away: jax.Array | None, name: str) -> TanhNormal:
         """Squashed normals of all knobs, leaves `[d]`."""
         both = nn.Dense(2 * self.spec.knobs, kernel_init=_SMALL, name=name)(h)
         mean, spread = both[: self.spec.knobs], both[self.spec.knobs :]
+        if away is not None:
+            first = nn.initializers.constant(FIRST_GATE)
+            gate = nn.Dense(self.spec.knobs, kernel_init=_SMALL, bias_init=first, name=f"{name}_gate")
+            speed = self.param(f"{name}_speed", nn.initializers.constant(FIRST_SPEED), away.shape)
+            mean = mean + nn.sigmoid(gate(h)) * speed * away
         low, high = self.config.lowest_log_std, self.config.highest_log_std
         return TanhNormal(
             mean, low + 0.5 * (high - low) * (jnp.tanh(spread + _first_spread(low, high)) + 1.0)

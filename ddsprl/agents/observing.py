@@ -1,5 +1,7 @@
 """The environment's observations, actions and steps as an agent's records, and back."""
 
+from itertools import accumulate
+
 import jax
 import jax.numpy as jnp
 
@@ -10,14 +12,17 @@ from ddsprl.env.types import Observation, Timestep
 from synth_jax.params import Table
 
 # `time` is left out because a time limit is no part of the task, `modules` because it comes as `Allowed`.
-REST = ("deltas", "knobs", "best")
-# Where the time limit is a part of the task, and its end an end.
-FINITE_REST = (*REST, "time")
+REST = ("deltas", "knobs", "best", "note")
 
 
-def parts(*, finite_horizon: bool) -> tuple[str, ...]:
-    """Names of what is observed beside the pictures."""
-    return FINITE_REST if finite_horizon else REST
+def parts(*, finite_horizon: bool, guess: bool = False) -> tuple[str, ...]:
+    """Names of what is observed beside the pictures.
+
+    Args:
+        finite_horizon: whether the time limit is a part of the task, and its end an end.
+        guess: whether the environment observes a guess at the target's knobs.
+    """
+    return REST + ("guess",) * guess + ("time",) * finite_horizon
 
 
 def seen_of(obs: Observation, rest: tuple[str, ...] = REST) -> Seen:
@@ -30,11 +35,23 @@ def seen_of(obs: Observation, rest: tuple[str, ...] = REST) -> Seen:
     return Seen(jnp.concatenate([obs[name] for name in rest], axis=-1), obs["current"], obs["target"])
 
 
+def turn_of(obs: Observation, steps: int) -> jax.Array:
+    """Edits already made in the episode, int; leading axes are kept.
+
+    Args:
+        obs: with `time`.
+        steps: of a whole episode, T.
+    """
+    return jnp.round(obs["time"][..., 0] * steps).astype(jnp.int32)
+
+
 def seen_spec(layout: tuple[Field, ...], rest: tuple[str, ...] = REST) -> SeenSpec:
     """Shapes of `seen_of`, from the environment's layout."""
     fields = {field.name: field for field in layout}
     bands, frames = fields["current"].shape
-    return SeenSpec(sum(fields[name].size for name in rest), (bands, frames))
+    first = dict(zip(rest, accumulate((fields[name].size for name in rest), initial=0), strict=False))
+    guess = (first["guess"], first["knobs"]) if "guess" in first else None
+    return SeenSpec(sum(fields[name].size for name in rest), (bands, frames), guess)
 
 
 def action_spec(table: Table) -> ActionSpec:

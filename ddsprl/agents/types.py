@@ -134,10 +134,13 @@ class SeenSpec:
     Attributes:
         rest: numbers that are no picture, r.
         picture: bands and frames; None without pictures.
+        guess: where in `rest` a guess at the knobs begins, and where the knobs do, `[d]` each; None where
+            there is no guess.
     """
 
     rest: int
     picture: tuple[int, int] | None = None
+    guess: tuple[int, int] | None = None
 
     def zeros(self) -> Seen:
         """An observation of zeros, to make networks and buffers by."""

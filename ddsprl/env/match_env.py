@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from ddsprl.env import actions
 from ddsprl.env.curriculum import free_mask
-from ddsprl.env.observation import Field, flatten, hear, layout, observe
+from ddsprl.env.observation import Field, flatten, hear, layout, note_row, observe
 from ddsprl.env.reward import Judgement, judge, reward_terms
 from ddsprl.env.types import (
     Action,
@@ -56,7 +56,7 @@ class MatchEnv:
     @property
     def layout(self) -> tuple[Field, ...]:
         """Names, shapes, bounds and flat places of the observation's parts."""
-        return layout(self.instrument, self.config.probes)
+        return layout(self.instrument, self.config.probes, guess=self.config.guess)
 
     @property
     def n_params(self) -> int:
@@ -74,7 +74,16 @@ class MatchEnv:
         return self.reset_at(rest, params, index)
 
     def reset_at(self, key: jax.Array, params: EnvParams, index: jax.Array) -> tuple[Observation, EnvState]:
-        """A new episode with the bucket's target at `index`, scalar int."""
+        """A new episode with the bucket's target at `index`, scalar int.
+
+        Raises:
+            ValueError: a guess is to be observed, and the targets bring none.
+        """
+        if self.config.guess and params.targets.guess is None:
+            raise ValueError(
+                "guess: it is to be observed and the targets bring none; "
+                "ddsprl.fitting.target_guesses.with_guesses adds it"
+            )
         target_key, render_key, start_key = jax.random.split(key, 3)
         episode = self.new_episode(params, index, target_key, render_key)
         u = self._start(start_key, params, episode)
@@ -166,6 +175,7 @@ class MatchEnv:
             epsilon=margin + (0.0 if targets.floor is None else targets.floor[index]),
             target_key=target_key,
             render_key=render_key,
+            guess=None if targets.guess is None or not self.config.guess else targets.guess[index],
         )
 
     def module_mask(self, params: EnvParams) -> jax.Array:
@@ -206,6 +216,8 @@ class MatchEnv:
             best=state.best,
             elapsed=state.t / self.config.steps,
             modules=actions.module_mask(state.episode.free, self.instrument.table),
+            note=note_row(state.episode.notes, self.instrument.duration_s),
+            guess=state.episode.guess,
         )
 
     def _empty_history(self, u: jax.Array, loss: jax.Array) -> History | None:

@@ -4,6 +4,10 @@
     deltas            [3]                current against target: MFCC L1 (in 10 dB), centroid (octaves),
                                          loudness (in 10 LU)
     knobs             [d]                positions, relaxed: a discrete knob shows how near the next choice is
+    note              [3 p]              of every probe the pitch, (midi - 60) / 36, the gate as a share of
+                                         the clip, and the velocity: who plays knows what is played
+    guess             [2 d]              where configured: the target's knobs as they were guessed from its
+                                         sound before the first edit, and their standard deviations
     best              [5]                best loss, loss above it, and current against best as in `deltas`
     time              [1]                t / T, for networks with the finite-horizon switch only
     modules           [4]                1 where a module has something unlocked
@@ -24,7 +28,7 @@ from ddsprl.features.loudness import ungated_loudness
 from ddsprl.features.mel import DEFAULT_N_MELS, POWER_FLOOR, mel_filterbank
 from ddsprl.features.mfcc import mfcc_from_mel_db
 from ddsprl.features.stft import bin_frequencies_hz, magnitude_from_power, stft_power_frames
-from synth_jax import Instrument
+from synth_jax import Instrument, Note
 from synth_jax.numerics import safe_divide
 from synth_jax.params import MODULES
 from synth_jax.units import LN2, power_to_db
@@ -33,6 +37,7 @@ MEL_CENTRE_DB, MEL_SPAN_DB = -50.0, 50.0
 MFCC_SCALE_DB, LOUDNESS_SCALE_LU = 10.0, 10.0
 MEL_HIGH, DELTA_HIGH, LOSS_HIGH = 2.0, 10.0, 100.0
 LOWEST_CENTROID_HZ = 20.0
+MIDDLE_MIDI, MIDI_SPAN, NOTE_HIGH = 60.0, 36.0, 2.0
 # Half the features' default window: an observation then costs half, and each of 64 bands still gets a bin.
 WINDOW_S = 0.032
 _SILENT_SUM = 1e-5
@@ -71,8 +76,14 @@ class Field(NamedTuple):
         return slice(self.start, self.start + self.size)
 
 
-def layout(instrument: Instrument, probes: int) -> tuple[Field, ...]:
-    """Names, shapes, bounds and flat places of everything that is observed, in order."""
+def layout(instrument: Instrument, probes: int, *, guess: bool = False) -> tuple[Field, ...]:
+    """Names, shapes, bounds and flat places of everything that is observed, in order.
+
+    Args:
+        instrument: the synthesizer.
+        probes: notes played at every step.
+        guess: whether a guess at the target's knobs is a part of it.
+    """
     frames = probes * frame_count(instrument.n_samples, default_hop(instrument.sample_rate))
     mel = (DEFAULT_N_MELS, frames)
     entries = (
@@ -80,6 +91,8 @@ def layout(instrument: Instrument, probes: int) -> tuple[Field, ...]:
         ("target", mel, -1.0, MEL_HIGH),
         ("deltas", (3,), -DELTA_HIGH, DELTA_HIGH),
         ("knobs", (instrument.n_params,), 0.0, 1.0),
+        ("note", (3 * probes,), -NOTE_HIGH, NOTE_HIGH),
+        *((("guess", (2 * instrument.n_params,), 0.0, 1.0),) if guess else ()),
         ("best", (5,), -DELTA_HIGH, LOSS_HIGH),
         ("time", (1,), 0.0, 1.0),
         ("modules", (len(MODULES),), 0.0, 1.0),
@@ -149,6 +162,8 @@ def observe(
     best: Best,
     elapsed: jax.Array,
     modules: jax.Array,
+    note: jax.Array,
+    guess: jax.Array | None,
 ) -> Observation:
     """Put an observation together.
 
@@ -160,17 +175,29 @@ def observe(
         best: the best sound so far, the current one included.
         elapsed: scalar, t / T.
         modules: mask `[4]`.
+        note: from `note_row`.
+        guess: `[2 d]`, or None where there is none in the layout.
     """
+    told = {} if guess is None else {"guess": guess}
     losses = jnp.clip(jnp.stack([best.loss, loss - best.loss]), 0.0, LOSS_HIGH)
     return {
         "current": current.log_mel,
         "target": target.log_mel,
         "deltas": difference(current, target),
         "knobs": u,
+        "note": note,
+        **told,
         "best": jnp.concatenate([losses, difference(current, best)]),
         "time": jnp.reshape(elapsed, (1,)).astype(u.dtype),
         "modules": modules,
     }
+
+
+def note_row(notes: Note, duration_s: float) -> jax.Array:
+    """Pitches, gates and velocities of the probes (leaves `[p]`) as they are observed, `[3 p]`."""
+    pitch = (jnp.asarray(notes.midi) - MIDDLE_MIDI) / MIDI_SPAN
+    gate = jnp.minimum(jnp.asarray(notes.gate_s) / duration_s, 1.0)
+    return jnp.clip(jnp.concatenate([pitch, gate, jnp.asarray(notes.velocity)]), -NOTE_HIGH, NOTE_HIGH)
 
 
 def bounds(fields: tuple[Field, ...]) -> tuple[np.ndarray, np.ndarray]:

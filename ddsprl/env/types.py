@@ -50,6 +50,8 @@ class EnvConfig:
         warm_start_probability: of a start near the target (params).
         warm_start_noise: largest standard deviation of such a start's knobs around the target's; an episode's
             own is uniform below it (params).
+        guess: whether the observation has a guess at the target's knobs; the targets must then bring one, see
+            `Targets.guess`.
     """
 
     instrument: str = "serum_lite"
@@ -70,6 +72,7 @@ class EnvConfig:
     silence_weight: float = 5.0
     warm_start_probability: float = 0.2
     warm_start_noise: float = 0.1
+    guess: bool = False
 
 
 class Targets(NamedTuple):
@@ -83,6 +86,8 @@ class Targets(NamedTuple):
         free: 1 for knobs that may move, of each target `[count, d]`; None where all have `EnvParams.free`.
         margin: how far above its floor each target's episode ends, `[count]`; None where all have
             `EnvParams.epsilon`.
+        guess: the targets' knobs as somebody guessed them from the sounds, then their standard deviations,
+            `[count, 2 d]`; None where nobody did. `ddsprl.fitting.target_guesses` makes them.
     """
 
     notes: Note
@@ -91,6 +96,7 @@ class Targets(NamedTuple):
     floor: jax.Array | None = None
     free: jax.Array | None = None
     margin: jax.Array | None = None
+    guess: jax.Array | None = None
 
 
 class RewardWeights(NamedTuple):
@@ -162,6 +168,7 @@ class Episode(NamedTuple):
         epsilon: scalar loss below which the episode terminates.
         target_key: of the noise in the target.
         render_key: of the noise in every candidate; never the target's.
+        guess: as in `Targets`, `[2 d]`; None where the observation has none.
     """
 
     index: jax.Array
@@ -173,6 +180,7 @@ class Episode(NamedTuple):
     epsilon: jax.Array
     target_key: jax.Array
     render_key: jax.Array
+    guess: jax.Array | None = None
 
 
 class Best(NamedTuple):

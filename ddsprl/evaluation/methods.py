@@ -15,8 +15,10 @@ from ddsprl.evaluation.playing import Player, play, playing
 from ddsprl.evaluation.search import Found, Progress
 from ddsprl.evaluation.suites import Suite
 from ddsprl.evaluation.tuning import tuned
+from ddsprl.fitting.guess import load_guess
+from ddsprl.fitting.target_guesses import fits
 
-AGENT, NOTHING, RANDOM = "agent", "do nothing", "random actions"
+AGENT, NOTHING, RANDOM, GUESSES = "agent", "do nothing", "random actions", "guesses"
 Arrays = dict[str, np.ndarray]
 
 
@@ -41,10 +43,18 @@ def cma_es_name(budget: int) -> str:
     return f"CMA-ES, {budget:,} renders"
 
 
-def methods(budgets: tuple[int, ...], player: Player | None) -> dict[str, Method]:
-    """All methods by name, in the order in which they are shown."""
+def methods(budgets: tuple[int, ...], player: Player | None, env: MatchEnv) -> dict[str, Method]:
+    """All methods by name, in the order in which they are shown.
+
+    Args:
+        budgets: of CMA-ES.
+        player: an agent, if there is one.
+        env: the environment; guesses are for one instrument only.
+    """
     found: dict[str, Method] = {} if player is None else {AGENT: lambda suite, _: agent(suite, player)}
     found |= {NOTHING: lambda suite, _: do_nothing(suite), RANDOM: lambda suite, _: random_actions(suite)}
+    if fits(load_guess(None), env):
+        found[GUESSES] = lambda suite, _: guesses(suite)
     for budget in budgets:
 
         def search(suite: Suite, progress: Progress | None, budget: int = budget) -> Piece:
@@ -72,6 +82,11 @@ def do_nothing(suite: Suite) -> Piece:
 def random_actions(suite: Suite) -> Piece:
     """Episodes of random actions."""
     return _piece(suite, baselines.random_actions(suite, timed=True), {})
+
+
+def guesses(suite: Suite) -> Piece:
+    """The best of what the shipped guess says."""
+    return _piece(suite, baselines.guesses(suite, timed=True), {})
 
 
 def cma_es(suite: Suite, budget: int, progress: Progress | None) -> Piece:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.agents import Sac, SacState, action_spec, parts, seen_of, seen_spec
+from ddsprl.agents import Sac, SacState, action_spec, parts, seen_of, seen_spec, turn_of
 from ddsprl.env import EnvParams, MatchEnv, evaluate
 from ddsprl.env.actions import N_MODULES, module_mask
 from ddsprl.env.types import Action, Observation
@@ -103,15 +103,18 @@ class Playing:
     Attributes:
         agent: static part.
         rest: parts of the observation that it reads besides the pictures.
+        steps: of a whole episode.
     """
 
     agent: Sac
     rest: tuple[str, ...]
+    steps: int
 
     def __call__(self, state: SacState, params: EnvParams, key: jax.Array, obs: Observation) -> Action:
         """A module and its deltas, drawn."""
         allowed = self.agent.actions.allowed(params.free)
-        chosen = self.agent.act(key, state, seen_of(obs, self.rest), allowed)
+        turn = turn_of(obs, self.steps)
+        chosen = self.agent.act(key, state, seen_of(obs, self.rest), allowed, turn=turn)
         return {"module": chosen.module, "delta": chosen.delta}
 
 
@@ -123,9 +126,11 @@ def playing(player: Player) -> Playing:
     """
     layout = player.env.layout
     fits = player.agent.actions == action_spec(player.env.instrument.table)
-    for rest in (parts(finite_horizon=False), parts(finite_horizon=True)):
-        if fits and seen_spec(layout, rest) == player.agent.seen:
-            return Playing(player.agent, rest)
+    for finite in (False, True):
+        rest = parts(finite_horizon=finite, guess=player.env.config.guess)
+        made, seen = seen_spec(layout, rest), player.agent.seen
+        if fits and (made.rest, made.picture) == (seen.rest, seen.picture):
+            return Playing(player.agent, rest, player.env.config.steps)
     raise ValueError("the agent's networks do not fit its environment")
 
 

@@ -59,7 +59,7 @@ class Evaluation:
         """Nothing is measured yet."""
         self.settings, self.player = settings, player
         self.env = dataclasses.replace(env, config=dataclasses.replace(env.config, history=True))
-        self.methods = methods(settings.budgets, player)
+        self.methods = methods(settings.budgets, player, env)
         self._suite: Suite | None = None
 
     def measure(self) -> Results:

@@ -18,6 +18,7 @@ import numpy as np
 
 from ddsprl.env import EnvParams, MatchEnv, stage_params
 from ddsprl.env.types import Episode
+from ddsprl.fitting.target_guesses import with_guesses
 from ddsprl.plant import in_chunks
 
 # Added to the seed that is asked for: apart from the buckets of training and of the references.
@@ -111,6 +112,7 @@ def make_suite(env: MatchEnv, stage: int, *, count: int, seed: int = 0, split: s
         split: `held_out`, or `reference` for what is tuned before anything is measured.
     """
     params, rejected = stage_params(env, stage, split=split, count=count, seed=SUITE_SEED + seed)
+    params = with_guesses(env, params)
     # The same keys as of `env.evaluation.evaluate`, so that an agent meets the very same episodes.
     keys = jax.random.split(_key(seed, stage, Stream.EPISODE), count)
     episodes, start = _opener(env)(keys, params)

@@ -23,6 +23,7 @@ from ddsprl.fitting.grouped import Inversion, Prepared, search_group
 from ddsprl.fitting.inverter import Inverter, Progress
 from ddsprl.fitting.methods import Method
 from ddsprl.fitting.programs import awaited, running
+from ddsprl.fitting.target_guesses import with_guesses
 from ddsprl.io import UserError, fit_length
 from ddsprl.matching.edits import edit_rows
 from ddsprl.matching.options import HANDED_ON
@@ -118,6 +119,7 @@ class AgentSearch:
         # Episodes begin at the neutral patch, but where the user holds a knob.
         start = np.where(group.free > 0, np.asarray(synth.default), group.locked).astype(np.float32)
         begun = jnp.asarray(np.broadcast_to(start, (len(cut), len(start))))
+        params = with_guesses(env, params)
         return params._replace(
             free=params.free * jnp.asarray(group.free, jnp.float32),
             targets=params.targets._replace(u=begun),

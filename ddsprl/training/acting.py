@@ -10,7 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ddsprl.agents import AgentAction, Allowed, Sac, SacState, Seen, parts, seen_of
+from ddsprl.agents import AgentAction, Allowed, Sac, SacState, Seen, seen_of, turn_of
+from ddsprl.agents.opening import opened
 from ddsprl.env.types import Action, EnvParams, EnvState, Observation
 
 _BARRED = -1e9
@@ -35,7 +36,13 @@ class Choice(NamedTuple):
 
 
 def explore(
-    agent: Sac, key: jax.Array, state: SacState, seen: Seen, allowed: Allowed, off_mode: jax.Array
+    agent: Sac,
+    key: jax.Array,
+    state: SacState,
+    seen: Seen,
+    allowed: Allowed,
+    off_mode: jax.Array,
+    turn: jax.Array,
 ) -> Choice:
     """An action of the policy.
 
@@ -47,6 +54,7 @@ def explore(
         allowed: what the action may be; with one module allowed it is always that one.
         off_mode: scalar, the probability of another module than the likeliest, drawn in proportion to the
             policy. Negative: the module is simply drawn from the policy.
+        turn: int scalar, edits already made in the episode; `opening.OVER` leaves the opening out.
     """
     pick, leave, other, spread = jax.random.split(key, 4)
     policy = agent.policy(state.actor, seen, allowed)
@@ -56,9 +64,15 @@ def explore(
     leaves = several & jax.random.bernoulli(leave, jnp.maximum(off_mode, 0.0))
     forced = jnp.where(leaves, jax.random.categorical(other, rest), mode)
     module = jnp.where(off_mode < 0, jax.random.categorical(pick, policy.log_module), forced)
-    delta = agent.actions.shown(policy.delta.sample(spread).value, allowed)[module]
-    counted = several.astype(jnp.float32)
-    return Choice(AgentAction(module, delta), counted, counted * (module != mode), spread, jnp.ones(()))
+    delta, own = policy.delta.sample(spread).value, jnp.ones(())
+    if agent.config.opening:
+        first = opened(policy, allowed, turn, agent.config.opening, agent.actions)
+        module = jnp.where(first.still, first.module, module)
+        delta = jnp.where(first.still, first.delta, delta)
+        own = 1.0 - first.still
+    delta = agent.actions.shown(delta, allowed)[module]
+    counted = several * own
+    return Choice(AgentAction(module, delta), counted, counted * (module != mode), spread, own)
 
 
 def at_random(agent: Sac, key: jax.Array, allowed: Allowed) -> Choice:
@@ -71,25 +85,25 @@ def at_random(agent: Sac, key: jax.Array, allowed: Allowed) -> Choice:
 
 
 def playing(
-    agent: Sac, state: SacState, params: EnvParams, *, finite_horizon: bool
+    agent: Sac, state: SacState, params: EnvParams, *, rest: tuple[str, ...], steps: int
 ) -> Callable[[jax.Array, Observation, EnvState], Action]:
     """The policy as it was learnt, its draws included, as `ddsprl.env.evaluate` takes it.
 
     An agent that always does the likeliest comes back for ever to what it is wrong about; of fifty sounds,
     whose best one counts, draws make more (see docs/evaluation.md).
 
-
     Args:
         agent: the agent.
         state: only its actor is used.
         params: of the environment, for the unlocked knobs.
-        finite_horizon: whether the networks see the time.
+        rest: parts of the observation that the networks read beside the pictures.
+        steps: of a whole episode.
     """
-    allowed, rest = agent.actions.allowed(params.free), parts(finite_horizon=finite_horizon)
+    allowed = agent.actions.allowed(params.free)
 
     def policy(key: jax.Array, obs: Observation, env_state: EnvState) -> Action:
         del env_state
-        chosen = agent.act(key, state, seen_of(obs, rest), allowed)
+        chosen = agent.act(key, state, seen_of(obs, rest), allowed, turn=turn_of(obs, steps))
         return {"module": chosen.module, "delta": chosen.delta}
 
     return policy

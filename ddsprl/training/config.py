@@ -162,6 +162,7 @@ class RunConfig:
 
 # Least and most of every number that is bounded.
 _RANGES: dict[str, tuple[float, float]] = {
+    "agent.opening": (0, 1000),
     "loop.n_envs": (1, 65_536),
     "loop.iterations": (1, 10**9),
     "loop.learn_after": (1, 10**7),
@@ -247,5 +248,10 @@ def _check_together(config: RunConfig) -> None:
         raise UserError(f"loop.learn_after is {loop.learn_after}, allowed are 1 to agent.capacity")
     if config.warm.clone_steps and not config.warm.demonstrations:
         raise UserError(f"warm.clone_steps is {config.warm.clone_steps}; without warm.demonstrations only 0")
+    if config.agent.opening and not (config.env.guess or config.agent.goal_weight):
+        raise UserError(
+            f"agent.opening is {config.agent.opening}; without env.guess and agent.goal_weight, from which "
+            "the actor's belief comes, only 0"
+        )
     if not config.log.name.replace("_", "").replace("-", "").isalnum():
         raise UserError(f"log.name is {config.log.name!r}; letters, digits, - and _ are allowed")

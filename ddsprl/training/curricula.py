@@ -21,6 +21,7 @@ from ddsprl.env import (
     committed,
     stage_params,
 )
+from ddsprl.fitting.target_guesses import with_guesses
 from ddsprl.training.config import RunConfig
 
 # Held-out presets for training's own evaluations; those of `ddsprl.evaluate` have seeds of their own.
@@ -88,13 +89,14 @@ class Curricula:
             count = self._config.curriculum.evaluate_episodes
             seed = self._config.env.seed + HELD_OUT_SEED
             found, _ = stage_params(self._env, stage, split="held_out", count=count, seed=seed)
-            self._held_out[stage] = found
+            self._held_out[stage] = with_guesses(self._env, found)
         return self._held_out[stage]
 
     def _bucket(self, stage: int, count: int) -> EnvParams:
         if (stage, count) not in self._buckets:
             seed = self._config.env.seed + _DRAW_STRIDE * self._draw
-            self._buckets[stage, count], _ = stage_params(self._env, stage, count=count, seed=seed)
+            found, _ = stage_params(self._env, stage, count=count, seed=seed)
+            self._buckets[stage, count] = with_guesses(self._env, found)
         return self._buckets[stage, count]
 
     def stacked(self) -> EnvParams:

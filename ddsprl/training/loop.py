@@ -8,6 +8,7 @@ Between two calls nothing on the device is touched but by the host's reading of 
 an evaluation. Every iteration draws from `loop.key` alone, so a stored loop goes on as if never stopped.
 """
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 from typing import cast
@@ -28,6 +29,7 @@ from ddsprl.agents import (
     transition_of,
 )
 from ddsprl.agents.ascent import usable
+from ddsprl.agents.opening import OVER
 from ddsprl.env import (
     AutoReset,
     EnvParams,
@@ -48,8 +50,12 @@ from ddsprl.training.snapshots import no_extremes, update_extremes
 
 def make_agent(config: RunConfig, env: MatchEnv) -> Sac:
     """The agent of a run."""
-    rest = parts(finite_horizon=config.loop.finite_horizon)
-    return Sac(config.agent, action_spec(env.instrument.table), seen_spec(env.layout, rest))
+    rest = parts(finite_horizon=config.loop.finite_horizon, guess=config.env.guess)
+    seen = seen_spec(env.layout, rest)
+    if env.config.action == "absolute":
+        # Positions, not moves: there is no going towards a guess.
+        seen = dataclasses.replace(seen, guess=None)
+    return Sac(config.agent, action_spec(env.instrument.table), seen)
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ class Training:
     @property
     def rest(self) -> tuple[str, ...]:
         """What is observed beside the pictures."""
-        return parts(finite_horizon=self.config.loop.finite_horizon)
+        return parts(finite_horizon=self.config.loop.finite_horizon, guess=self.config.env.guess)
 
     @property
     def cloned(self) -> bool:
@@ -156,9 +162,15 @@ class Training:
         keys = jax.random.split(key, settings.n_envs)
         early = loop.choices < round(settings.off_mode_share * settings.iterations)
         off_mode = jnp.where(early, settings.off_mode, -1.0)
-        seen = seen_of(loop.obs, self.rest)
-        state = loop.agent
-        chosen = jax.vmap(lambda k, s, a: explore(self.agent, k, state, s, a, off_mode))(keys, seen, allowed)
+        seen, state = seen_of(loop.obs, self.rest), loop.agent
+        # Every other episode begins with the policy itself, which learns nothing from an opening.
+        plain = jnp.arange(settings.n_envs) % 2 == 1
+        turn = jnp.where(plain, OVER, loop.envs.env.t)
+
+        def one(key, seen, allowed, turn):
+            return explore(self.agent, key, state, seen, allowed, off_mode, turn)
+
+        chosen = jax.vmap(one)(keys, seen, allowed, turn)
         if self.cloned:
             return chosen
         random = jax.vmap(lambda k, a: at_random(self.agent, k, a))(keys, allowed)
@@ -238,7 +250,7 @@ class Training:
     @functools.partial(jax.jit, static_argnums=0)
     def evaluate(self, state, key: jax.Array, params: EnvParams) -> Results:
         """Episodes of one seed's policy on a held-out bucket, `[episodes]`."""
-        policy = playing(self.agent, state, params, finite_horizon=self.config.loop.finite_horizon)
+        policy = playing(self.agent, state, params, rest=self.rest, steps=self.env.config.steps)
         count = self.config.curriculum.evaluate_episodes
         return evaluate(self.env, policy, key, params, count=count)
 

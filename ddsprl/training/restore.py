@@ -48,11 +48,11 @@ class LoadedAgent:
     @property
     def rest(self) -> tuple[str, ...]:
         """Names of what the networks read beside the pictures."""
-        return parts(finite_horizon=self.config.loop.finite_horizon)
+        return parts(finite_horizon=self.config.loop.finite_horizon, guess=self.config.env.guess)
 
     def policy(self, params: EnvParams) -> Callable[..., Any]:
         """What the agent does, as `ddsprl.env.evaluate` takes it."""
-        return playing(self.agent, self.state, params, finite_horizon=self.config.loop.finite_horizon)
+        return playing(self.agent, self.state, params, rest=self.rest, steps=self.env.config.steps)
 
 
 def load_agent(run: Path, seed: int = 0, *, cloned: bool = False) -> LoadedAgent:

@@ -64,9 +64,10 @@ def _any_params(env: MatchEnv) -> EnvParams:
     """Parameters with one target: a loop's shapes do not depend on the bucket."""
     zero, row = jnp.zeros(()), jnp.zeros((1, env.config.probes))
     knobs = jnp.zeros(env.n_params)
+    guess = jnp.zeros((1, 2 * env.n_params)) if env.config.guess else None
     return EnvParams(
         free=knobs,
-        targets=Targets(Note(row, row, row), knobs[None]),
+        targets=Targets(Note(row, row, row), knobs[None], guess=guess),
         objective=jax.tree.map(lambda _: zero, ObjectiveWeights()),
         reward=RewardWeights(zero, zero, zero),
         epsilon=zero,

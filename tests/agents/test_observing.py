@@ -61,3 +61,9 @@ def test_with_a_finite_horizon_time_is_seen_and_a_time_limit_is_an_end():
     arguments = (before, jnp.zeros(2, int), jnp.zeros((2, SYNTH.n_params)), step)
     np.testing.assert_array_equal(transition_of(*arguments, rest).terminated, [True, True])
     np.testing.assert_array_equal(transition_of(*arguments).terminated, [True, False])
+
+
+def test_a_guess_is_seen_where_the_environment_has_one():
+    with_guess, rest = layout(SYNTH, 1, guess=True), parts(finite_horizon=False, guess=True)
+    assert seen_spec(with_guess, rest).rest == seen_spec(FIELDS).rest + 2 * SYNTH.n_params
+    assert parts(finite_horizon=True, guess=True) == (*parts(finite_horizon=False), "guess", "time")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ddsprl.env import StopGradients, flatten, unflatten
+from ddsprl.env.observation import note_row
 from ddsprl.losses import Objective
 from synth_jax import Note
 
@@ -51,6 +52,17 @@ def test_log_mel_of_the_default_plant_has_64_bands_and_44_frames():
     assert fields["knobs"] == (25,)
     two = make_matcher(EnvConfig(probes=2)).layout
     assert two[0].shape == (64, 88)
+
+
+def test_the_note_that_is_played_is_observed(synth):
+    obs, state = start(synth)
+    notes, length = state.episode.notes, synth.env.instrument.duration_s
+    gate = np.minimum(np.asarray(notes.gate_s) / length, 1.0)
+    expected = np.concatenate([(np.asarray(notes.midi) - 60.0) / 36.0, gate, np.asarray(notes.velocity)])
+    np.testing.assert_allclose(obs["note"], expected, atol=1e-6)
+    held = Note(jnp.array([200.0]), jnp.array([9.0]), jnp.array([0.5]))
+    np.testing.assert_allclose(note_row(held, length), [2.0, 1.0, 0.5])
+    assert "guess" not in obs
 
 
 def test_log_mel_is_that_of_the_features(made):

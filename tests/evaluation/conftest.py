@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import pytest
 
-from ddsprl.agents import NetworkConfig, Sac, SacConfig, SacState, action_spec, seen_spec
+from ddsprl.agents import NetworkConfig, Sac, SacConfig, SacState, action_spec, parts, seen_spec
 from ddsprl.env import EnvConfig, MatchEnv, make_matcher
 from ddsprl.evaluation.suites import Suite, make_suite
 from synth_jax import Instrument
@@ -27,7 +27,8 @@ class TinyAgent(NamedTuple):
 
 def tiny_agent(config: EnvConfig, instrument: Instrument | None = None, *, stage: int = 5) -> TinyAgent:
     env = make_matcher(config, instrument=instrument)
-    spec, seen = action_spec(env.instrument.table), seen_spec(env.layout)
+    rest = parts(finite_horizon=False, guess=env.config.guess)
+    spec, seen = action_spec(env.instrument.table), seen_spec(env.layout, rest)
     agent = Sac(SacConfig(network=NETWORK, capacity=8, batch=2), spec, seen)
     return TinyAgent(env, agent, jax.jit(agent.init)(jax.random.key(0)), stage, 7)
 

@@ -22,7 +22,7 @@ lead the actor too (`ddsprl.agents.ascent`): critics learn slowly what it knows.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,71 +31,15 @@ import optax
 from ddsprl.agents.ascent import Ascent, ascent_loss
 from ddsprl.agents.imitation import goal_loss, score
 from ddsprl.agents.networks import Actor, Policy, TwinCritic
+from ddsprl.agents.opening import opened
 from ddsprl.agents.replay import Replay, empty_replay, sample
 from ddsprl.agents.sac import losses
 from ddsprl.agents.sac.config import SacConfig
 from ddsprl.agents.sac.losses import Temperatures
+from ddsprl.agents.sac.records import AgentAction, Beside, Draw, SacState
 from ddsprl.agents.types import ActionSpec, Allowed, Params, Seen, SeenSpec, Transition
 
 Metrics = dict[str, jax.Array]
-
-
-class SacState(NamedTuple):
-    """Everything that learning changes.
-
-    Attributes:
-        actor: parameters.
-        critic: parameters of both critics.
-        target_critic: the slow copy of them.
-        temperatures: logarithms.
-        actor_optimizer: optax state; so are the next two.
-        critic_optimizer: of the critic.
-        temperature_optimizer: of the temperatures.
-        updates: int scalar, gradient steps so far.
-    """
-
-    actor: Params
-    critic: Params
-    target_critic: Params
-    temperatures: Temperatures
-    actor_optimizer: Any
-    critic_optimizer: Any
-    temperature_optimizer: Any
-    updates: jax.Array
-
-
-class AgentAction(NamedTuple):
-    """What to do.
-
-    Attributes:
-        module: int scalar.
-        delta: `[d]` in [-1, 1]; zero for locked knobs and other modules'.
-    """
-
-    module: jax.Array
-    delta: jax.Array
-
-
-class Draw(NamedTuple):
-    """A policy with one draw of every module's deltas.
-
-    Attributes:
-        policy: at the observation.
-        delta: `[d]`.
-        log_delta: log density of each module's unlocked part, `[m]`.
-    """
-
-    policy: Policy
-    delta: jax.Array
-    log_delta: jax.Array
-
-
-class _Beside(NamedTuple):
-    """What the actor learns from beside the batch; see `Sac.update`."""
-
-    lessons: Transition
-    played: Ascent | None
-    lead: jax.Array | float
 
 
 @dataclass(frozen=True)
@@ -115,7 +59,7 @@ class Sac:
     @property
     def actor(self) -> Actor:
         """The policy's network."""
-        return Actor(self.actions, self.config.network)
+        return Actor(self.actions, self.config.network, self.seen.guess)
 
     @property
     def critic(self) -> TwinCritic:
@@ -163,7 +107,14 @@ class Sac:
         return found
 
     def act(
-        self, key: jax.Array, state: SacState, seen: Seen, allowed: Allowed, *, greedy: bool = False
+        self,
+        key: jax.Array,
+        state: SacState,
+        seen: Seen,
+        allowed: Allowed,
+        *,
+        turn: jax.Array | None = None,
+        greedy: bool = False,
     ) -> AgentAction:
         """Choose an action at one observation.
 
@@ -172,6 +123,7 @@ class Sac:
             state: only its actor is used.
             seen: the observation.
             allowed: what the action may be.
+            turn: int scalar, edits already made in the episode; None leaves the opening out.
             greedy: the likeliest module and the median of its deltas, without noise.
         """
         pick, spread = jax.random.split(key)
@@ -181,6 +133,10 @@ class Sac:
         else:
             module = jax.random.categorical(pick, policy.log_module)
             delta = policy.delta.sample(spread).value
+        if self.config.opening and turn is not None:
+            first = opened(policy, allowed, turn, self.config.opening, self.actions)
+            module = jnp.where(first.still, first.module, module)
+            delta = jnp.where(first.still, first.delta, delta)
         return AgentAction(module, self.actions.shown(delta, allowed)[module])
 
     def learn(
@@ -227,7 +183,7 @@ class Sac:
         critic_key, actor_key = jax.random.split(key)
         lessons = batch if lessons is None else lessons
         state, critic_metrics = self._update_critic(critic_key, state, batch, allowed)
-        beside = _Beside(lessons, played, lead)
+        beside = Beside(lessons, played, lead)
         state, found, actor_metrics = self._update_actor(actor_key, state, batch, allowed, beside)
         state, temperature_metrics = self._update_temperatures(state, found, self.each(batch, allowed))
         target = optax.incremental_update(state.critic, state.target_critic, self.config.target_rate)
@@ -326,7 +282,7 @@ class Sac:
         state: SacState,
         batch: Transition,
         allowed: Allowed,
-        beside: _Beside,
+        beside: Beside,
     ) -> tuple[SacState, losses.Entropies, Metrics]:
         weight = self.teaching(state.updates)
 

@@ -31,6 +31,8 @@ class SacConfig:
         imitation_batch: transitions of these two losses, drawn apart; 0 takes those of the gradient step.
         reward_gradient: weight in the actor's loss of the reward's own gradient, through the environment, at
             the actions just played (see `ddsprl.agents.ascent`). 0: the environment is not differentiated.
+        opening: rounds at an episode's beginning in which every module in turn goes where the actor believes
+            the target's preset to be (see `ddsprl.agents.opening`). 0: the policy itself begins.
         decay_updates: gradient steps in which the actor's rate falls to a tenth, along a cosine; 0 keeps it.
         discrete_entropy: the module's target entropy as a share of log(available modules).
         continuous_entropy: c, the deltas' target entropy is -c for each unlocked knob of the module; log 2 =
@@ -56,6 +58,7 @@ class SacConfig:
     goal_weight: float = 0.0
     imitation_batch: int = 0
     reward_gradient: float = 0.0
+    opening: int = 0
     decay_updates: int = 0
     discrete_entropy: float = 0.3
     continuous_entropy: float = 1.0

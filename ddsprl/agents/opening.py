@@ -1,0 +1,53 @@
+"""The first edits of an episode: the actor follows what it believes about the target's preset.
+
+A slope tells an actor the next step downhill, and between one pitch of an oscillator and another there is no
+way downhill: led by slopes it would never go where it believes the preset to be. So in its first rounds it
+does not ask what pays at once. Every allowed module has its turn, and its knobs go where the actor's belief
+about a teacher's choice (`Policy.goal`) sends them; after that the policy itself refines what it hears. These
+edits are no draws of the policy: the critics learn from them as from any other experience, the actor learns
+nothing from them.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ddsprl.agents.networks import Policy
+from ddsprl.agents.types import ActionSpec, Allowed
+
+# A turn at which every opening is over.
+OVER = 2**30
+
+
+class Opened(NamedTuple):
+    """An edit of the opening.
+
+    Attributes:
+        module: int scalar.
+        delta: `[d]` in [-1, 1], of all unlocked knobs.
+        still: bool scalar, whether the opening lasts.
+    """
+
+    module: jax.Array
+    delta: jax.Array
+    still: jax.Array
+
+
+def opened(policy: Policy, allowed: Allowed, turn: jax.Array, rounds: int, actions: ActionSpec) -> Opened:
+    """The edit that belongs to a turn.
+
+    Args:
+        policy: at the observation.
+        allowed: what the action may be.
+        turn: int scalar, edits already made in the episode.
+        rounds: edits of every allowed module.
+        actions: modules and knobs.
+    """
+    usable = allowed.modules > 0
+    count = jnp.maximum(jnp.sum(usable), 1)
+    # The allowed modules are numbered in their order; the turn's is the one whose number it is.
+    number = jnp.cumsum(usable) - 1
+    module = jnp.argmax(usable & (number == turn % count))
+    delta = jnp.where(allowed.knobs > 0, policy.goal.centre(), 0.0)
+    return Opened(module, delta, turn < rounds * count)
