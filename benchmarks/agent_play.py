@@ -1,8 +1,9 @@
-"""How an agent should play: the likeliest edit, or one drawn from its policy.
+"""How an agent should play: the likeliest edit or one drawn from its policy, after how long an opening.
 
 python benchmarks/agent_play.py RUN                          # a directory made by python -m ddsprl.train
 """
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import jax
 import jax.numpy as jnp
 
 from _common import parser, print_table, save
-from ddsprl.agents import seen_of
+from ddsprl.agents import seen_of, turn_of
+from ddsprl.agents.opening import opened
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
-from ddsprl.env import evaluate, stage_params
+from ddsprl.env import EnvParams, evaluate, stage_params
 from ddsprl.fitting.target_guesses import with_guesses
 from ddsprl.training.reports import summary
 from ddsprl.training.restore import LoadedAgent, load_agent
@@ -22,42 +24,57 @@ TARGETS, QUICK_TARGETS = 128, 4
 # Not a seed of training or of a published suite.
 SEED = 77
 MODES = ("likeliest", "module drawn", "drawn")
+ROUNDS = (0, 1, 2, 4, 6, 10)
 
 
-def figures(loaded: LoadedAgent, stage: int, mode: str, targets: int) -> dict[str, Any]:
-    """An evaluation of one stage."""
+def player(loaded: LoadedAgent, mode: str, targets: int) -> Any:
+    """Compiled: an evaluation, from the environment's parameters and the rounds of the opening."""
     agent, env = loaded.agent, loaded.env
-    params, _ = stage_params(env, stage, split="held_out", count=targets, seed=SEED)
-    params = with_guesses(env, params)
-    allowed = agent.actions.allowed(params.free)
 
-    def policy(key, obs, state):
-        del state
+    def act(params: EnvParams, rounds: jax.Array, key: jax.Array, obs: Any) -> Any:
         pick, spread = jax.random.split(key)
+        allowed = agent.actions.allowed(params.free)
         found = agent.policy(loaded.state.actor, seen_of(obs, loaded.rest), allowed)
         likeliest, drawn = jnp.argmax(found.log_module), jax.random.categorical(pick, found.log_module)
         module = likeliest if mode == "likeliest" else drawn
         delta = found.delta.sample(spread).value if mode == "drawn" else found.delta.centre()
+        first = opened(found, allowed, turn_of(obs, env.config.steps), rounds, agent.actions)
+        module = jnp.where(first.still, first.module, module)
+        delta = jnp.where(first.still, first.delta, delta)
         return {"module": module, "delta": agent.actions.shown(delta, allowed)[module]}
 
-    run = jax.jit(lambda key: evaluate(env, policy, key, params, count=targets))
-    return summary(run(jax.random.key(SEED)), params.epsilon)
+    @jax.jit
+    def run(params, rounds):
+        policy = functools.partial(act, params, rounds)
+        return evaluate(
+            env, lambda key, obs, _: policy(key, obs), jax.random.key(SEED), params, count=targets
+        )
+
+    return run
 
 
 def main() -> None:
     """Play the same targets in every way, print the table, write the results."""
     made = parser(__doc__, rounds=1)
     made.add_argument("run", type=Path, help="directory of a training run")
+    made.add_argument("--stages", type=int, nargs="+", help="default: all that the agent has reached")
     options = made.parse_args()
     tune_cpu()
     enable_compilation_cache()
     loaded, targets = load_agent(options.run), QUICK_TARGETS if options.quick else TARGETS
+    shipped = loaded.config.agent.opening
+    runs = {mode: player(loaded, mode, targets) for mode in MODES}
+    ways = [(mode, shipped) for mode in MODES]
+    if shipped:
+        ways += [("drawn", rounds) for rounds in ROUNDS if rounds != shipped]
     rows = []
-    for stage in range(1, loaded.stage + 1):
-        for mode in MODES:
-            found = figures(loaded, stage, mode, targets)
+    for stage in options.stages or range(1, loaded.stage + 1):
+        params, _ = stage_params(loaded.env, stage, split="held_out", count=targets, seed=SEED)
+        params = with_guesses(loaded.env, params)
+        for mode, rounds in ways:
+            found = summary(runs[mode](params, jnp.asarray(rounds)), params.epsilon)
             kept = {name: found[name] for name in ("median_gap", "success_rate", "median_length")}
-            rows.append({"stage": stage, "edits": mode} | kept)
+            rows.append({"stage": stage, "edits": mode, "opening": rounds} | kept)
     print_table("Loss above the noise floor, best of an episode", rows)
     # Where the run lies is of this machine.
     vars(options).pop("run")

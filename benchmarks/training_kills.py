@@ -32,7 +32,7 @@ from ddsprl.training.storing import items_of, loop_like
 from ddsprl.training.trainer import prepared
 
 ROOT = Path(__file__).resolve().parent.parent
-NAME = "kills-001"
+NAME = "kills"
 # What a clock says.
 WALL = ("wall_s", "steps_per_s", "evaluation_s", "demonstrations_s")
 
@@ -47,7 +47,7 @@ def started(*arguments: object) -> subprocess.Popen[str]:
 def first_arguments(out: Path, options: argparse.Namespace) -> list[object]:
     """The command line of a new run."""
     fields = {
-        "log.name": NAME[:-4],
+        "log.name": NAME,
         "log.every": options.interval,
         "log.checkpoint_every": options.interval,
         "log.tensorboard": False,
@@ -63,12 +63,19 @@ def first_arguments(out: Path, options: argparse.Namespace) -> list[object]:
 
 def arguments_of(out: Path, options: argparse.Namespace) -> list[object]:
     """The command line that goes on with a run, or begins it where there is none."""
-    run = out / NAME
-    return ["--resume", run, "--quiet"] if (run / "config.json").exists() else first_arguments(out, options)
+    run = run_in(out)
+    return first_arguments(out, options) if run is None else ["--resume", run, "--quiet"]
 
 
-def reached(run: Path) -> tuple[int, int]:
+def run_in(out: Path) -> Path | None:
+    """The run under `out`, if there is one; a kill may have left a directory without settings before it."""
+    return next((x.parent for x in sorted(out.glob(f"{NAME}-*/config.json"))), None)
+
+
+def reached(run: Path | None) -> tuple[int, int]:
     """The last iteration that the log tells of, and that of the newest checkpoint; 0 where there is none."""
+    if run is None:
+        return 0, 0
     log = run / "log.jsonl"
     told = [r["iteration"] for r in read_log(log) if "iteration" in r] if log.exists() else []
     kept = Checkpoints(run / "checkpoints").steps() if (run / "checkpoints").exists() else []
@@ -77,7 +84,7 @@ def reached(run: Path) -> tuple[int, int]:
 
 def kill(out: Path, options: argparse.Namespace, after_s: float) -> dict[str, Any]:
     """Go on for so long, then kill; what it had reached and what was kept."""
-    before = reached(out / NAME)[1]
+    before = reached(run_in(out))[1]
     process = started(*arguments_of(out, options))
     until = time.perf_counter() + after_s
     while process.poll() is None and time.perf_counter() < until:
@@ -85,7 +92,7 @@ def kill(out: Path, options: argparse.Namespace, after_s: float) -> dict[str, An
     ended = process.poll() is not None
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    told, kept = reached(out / NAME)
+    told, kept = reached(run_in(out))
     return {
         "after_s": after_s,
         "ended_before": ended,
@@ -96,8 +103,10 @@ def kill(out: Path, options: argparse.Namespace, after_s: float) -> dict[str, An
     }
 
 
-def contents(run: Path) -> tuple[list[Any], list[dict[str, Any]]]:
+def contents(out: Path) -> tuple[list[Any], list[dict[str, Any]]]:
     """Arrays of the newest checkpoint, and the log without what a clock says."""
+    run = run_in(out)
+    assert run is not None  # it has just ended well
     training = prepared(config_of(run))
     found = Checkpoints(run / "checkpoints").restore(items_of(loop_like(training)))
     arrays = []
@@ -123,7 +132,7 @@ def run(options: argparse.Namespace, place: Path) -> dict[str, Any]:
         print(kills[-1], flush=True)
     if started(*arguments_of(killed, options)).wait() != 0:
         raise RuntimeError("the killed run could not go on")
-    (arrays, log), (others, other_log) = contents(whole / NAME), contents(killed / NAME)
+    (arrays, log), (others, other_log) = contents(whole), contents(killed)
     same = [np.array_equal(a, b, equal_nan=True) for a, b in zip(arrays, others, strict=True)]
     return {
         "whole_s": whole_s,

@@ -42,14 +42,23 @@ def with_guesses(env: MatchEnv, params: EnvParams, guess: Guess | None = None) -
     """
     if not env.config.guess:
         return params
+    rows = _heard(env, params, fitting_guess(env, guess), _told_of_all)
+    return params._replace(targets=params.targets._replace(guess=rows))
+
+
+def fitting_guess(env: MatchEnv, guess: Guess | None = None) -> Guess:
+    """The network for an environment that observes its guesses: the given one, or the shipped one.
+
+    Raises:
+        UserError: it is for another instrument.
+    """
     guess = load_guess(None) if guess is None else guess
     if not fits(guess, env):
         trained = guess.header.instrument
         raise UserError(
             f"env.guess is true, but the guess is trained for {trained}, not for {env.instrument.name}"
         )
-    rows = _heard(env, params, guess, _told_of_all)
-    return params._replace(targets=params.targets._replace(guess=rows))
+    return guess
 
 
 def fits(guess: Guess, env: MatchEnv) -> bool:

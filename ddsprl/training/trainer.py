@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.env import make_matcher
+from ddsprl.fitting.target_guesses import fitting_guess
 from ddsprl.io import UserError
 from ddsprl.io.checkpoints import Checkpoints
 from ddsprl.io.run_directory import RunDirectory
@@ -39,12 +40,15 @@ def prepared(config: RunConfig) -> Training:
     """The programs of a run, with what can be wrong found out before anything is written.
 
     Raises:
-        UserError: the environment cannot be made, or lacks the references of its stages.
+        UserError: the environment cannot be made, lacks the references of its stages, or observes a guess that
+            is of another instrument.
     """
     try:
         env = make_matcher(config.env)
     except ValueError as error:
         raise UserError(f"env.{error}") from None
+    if config.env.guess:
+        fitting_guess(env)
     if config.curriculum.enabled:
         try:
             Curricula(config, env).thresholds()
@@ -58,9 +62,9 @@ def prepared(config: RunConfig) -> Training:
             ) from None
     if config.env.action != "delta" and config.warm.demonstrations:
         raise UserError(f"warm.demonstrations are deltas, env.action is {config.env.action}; allowed is 0")
-    for name in ("kickstart", "goal_weight"):
+    for name in ("kickstart", "goal_weight", "opening"):
         if config.env.action != "delta" and getattr(config.agent, name):
-            raise UserError(f"agent.{name} teaches deltas, env.action is {config.env.action}; allowed is 0")
+            raise UserError(f"agent.{name} is of deltas, env.action is {config.env.action}; allowed is 0")
     return Training(config, env, make_agent(config, env))
 
 

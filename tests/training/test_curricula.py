@@ -48,6 +48,22 @@ def test_every_seed_has_the_parameters_of_its_stage():
     assert held_out.warm_start_probability == 0.0
 
 
+def test_all_targets_bring_guesses_where_they_are_observed(monkeypatch):
+    def guessed(env, params):
+        assert env is found._env
+        u = params.targets.u
+        return params._replace(targets=params.targets._replace(guess=np.concatenate([u, u], axis=1)))
+
+    monkeypatch.setattr("ddsprl.training.curricula.with_guesses", guessed)
+    found = curricula(first_stage=2, rehearsal=0.5)
+    made = found.of_stage(2)
+    for params in made:
+        d = params.targets.u.shape[1]
+        assert params.targets.guess is not None
+        np.testing.assert_array_equal(params.targets.guess[:, :d], params.targets.u)
+    assert found.stacked().targets.guess is not None
+
+
 def test_a_loss_that_is_not_finite_never_passes():
     assert not curricula(patience_evaluations=1).count(0, float("nan"))
 

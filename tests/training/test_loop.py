@@ -182,6 +182,21 @@ def test_the_teacher_leads_to_the_targets(plain, begun):
     np.testing.assert_array_equal(labels.module, far.argmax(axis=1))
 
 
+def test_every_other_episode_begins_with_an_opening(begun):
+    training = toy_training(agent__opening=1)
+    loop = jax.tree.map(lambda x: x[0], begun[0])
+    loop = loop._replace(replay=loop.replay._replace(filled=jnp.asarray(250)))
+    choose = jax.jit(training.choose)
+    first, modules = choose(keys(1)[0], loop), 4
+    opens = np.arange(16) % 2 == 0
+    np.testing.assert_array_equal(first.drawn, ~opens)
+    # The toy's first module has its turn first, and nothing of it counts as the policy's choice.
+    assert not np.any(np.asarray(first.action.module)[opens]) and not np.any(first.by_policy[opens])
+    state = loop.envs.env
+    late = loop._replace(envs=loop.envs._replace(env=state._replace(t=jnp.full(16, modules))))
+    np.testing.assert_array_equal(choose(keys(1)[0], late).drawn, 1.0)
+
+
 def test_an_actor_learns_from_the_slope_of_the_reward_that_it_was_paid():
     """Slopes against differences of the environment's own steps; then an update by them alone."""
     training = toy_training(agent__reward_gradient=1.0)

@@ -14,6 +14,7 @@ from ddsprl.training.trainer import prepared
 CONFIGS = ("default", "quick", "large")
 ABLATIONS = (
     "no_warm_start",
+    "no_guess",
     "no_teacher",
     "no_reward",
     "no_reward_gradient",
@@ -23,6 +24,7 @@ ABLATIONS = (
     "no_smoothness",
     "finite_horizon",
 )
+NO_GUESS = {"env.guess", "agent.opening"}
 NO_WARM = {"warm.demonstrations", "warm.clone_steps"}
 
 
@@ -56,6 +58,8 @@ def refused(capsys, *arguments: object) -> str:
         (["--warm.solver", "cmaes"], "did you mean 'cma_es'?"),
         (["--warm.demonstrations", "0"], "without warm.demonstrations only 0"),
         (["--env.action", "absolute"], "warm.demonstrations are deltas"),
+        (["--env.guess", "False", "--agent.goal_weight", "0"], "agent.opening is 3; without env.guess and"),
+        (["--env.instrument", "sine"], "the guess is trained for serum_lite, not for sine"),
         (["--agent.capacity", "10"], "agent.capacity is 10"),
         (["--log.name", "a/b"], "log.name is 'a/b'"),
         (["--stop-at", "0"], "--stop-at is 0"),
@@ -127,16 +131,23 @@ def test_without_arguments_it_is_the_default():
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("no_warm_start", {"agent.goal_weight", *NO_WARM}),
+        ("no_warm_start", {"agent.goal_weight", *NO_GUESS, *NO_WARM}),
+        ("no_guess", NO_GUESS),
         ("no_teacher", {"agent.goal_weight"}),
         (
             "no_reward",
-            {"agent.kickstart", "agent.goal_weight", "agent.reward_gradient", "loop.critic_first"},
+            {
+                "agent.kickstart",
+                "agent.goal_weight",
+                "agent.opening",
+                "agent.reward_gradient",
+                "loop.critic_first",
+            },
         ),
         ("no_reward_gradient", {"agent.reward_gradient"}),
         ("no_critic", {"loop.critic_first"}),
         ("no_curriculum", {"curriculum.enabled", "curriculum.rehearsal"}),
-        ("absolute", {"env.action", "agent.goal_weight", *NO_WARM}),
+        ("absolute", {"env.action", "agent.goal_weight", *NO_GUESS, *NO_WARM}),
         ("no_smoothness", {"env.move_weight"}),
         ("finite_horizon", {"loop.finite_horizon", "loop.cut"}),
     ],

@@ -30,6 +30,7 @@ RUN: dict[str, Any] = SMALL | {
         "kickstart": 1.0,
         "kickstart_half": 20,
         "goal_weight": 0.5,
+        "opening": 1,
         "imitation_batch": 4,
         "reward_gradient": 1.0,
     },
