@@ -40,8 +40,8 @@ def prepared(config: RunConfig) -> Training:
     """The programs of a run, with what can be wrong found out before anything is written.
 
     Raises:
-        UserError: the environment cannot be made, lacks the references of its stages, or observes a guess that
-            is of another instrument.
+        UserError: the environment cannot be made, lacks the references of its stages, or observes a guess
+            that is of another instrument.
     """
     try:
         env = make_matcher(config.env)
