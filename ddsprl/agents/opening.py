@@ -34,7 +34,9 @@ class Opened(NamedTuple):
     still: jax.Array
 
 
-def opened(policy: Policy, allowed: Allowed, turn: jax.Array, rounds: int, actions: ActionSpec) -> Opened:
+def opened(
+    policy: Policy, allowed: Allowed, turn: jax.Array, rounds: int | jax.Array, actions: ActionSpec
+) -> Opened:
     """The edit that belongs to a turn.
 
     Args:

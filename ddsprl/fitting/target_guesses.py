@@ -96,7 +96,9 @@ def _first(mixtures: Mixture) -> Mixture:
 def _heard(env: MatchEnv, params: EnvParams, guess: Guess, keep: Callable[[Mixture], Any]) -> Any:
     """What is kept of the mixtures of every target's probes, leaves `[n, ...]`."""
     count, found = jnp.shape(params.targets.notes.midi)[0], []
-    audio_of, guess_of = _programs(env, guess.header.network(), keep)
+    # Flax makes its modules hashable, which its types do not say.
+    network: Any = guess.header.network()
+    audio_of, guess_of = _programs(env, network, keep)
     keys = jax.random.split(jax.random.key(NOISE_SEED), count)
     for first in range(0, count, _BLOCK):
         # The last block is filled up with copies, so that one shape is compiled.

@@ -58,8 +58,8 @@ def test_all_targets_bring_guesses_where_they_are_observed(monkeypatch):
     found = curricula(first_stage=2, rehearsal=0.5)
     made = found.of_stage(2)
     for params in made:
+        assert params.targets.guess is not None and params.targets.u is not None
         d = params.targets.u.shape[1]
-        assert params.targets.guess is not None
         np.testing.assert_array_equal(params.targets.guess[:, :d], params.targets.u)
     assert found.stacked().targets.guess is not None
 
