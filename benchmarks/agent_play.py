@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from _common import parser, print_table, save
 from ddsprl.agents import seen_of, turn_of
-from ddsprl.agents.opening import opened
+from ddsprl.agents.opening import opened, or_own
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.env import EnvParams, evaluate, stage_params
@@ -39,8 +39,7 @@ def player(loaded: LoadedAgent, mode: str, targets: int) -> Any:
         module = likeliest if mode == "likeliest" else drawn
         delta = found.delta.sample(spread).value if mode == "drawn" else found.delta.centre()
         first = opened(found, allowed, turn_of(obs, env.config.steps), rounds, agent.actions)
-        module = jnp.where(first.still, first.module, module)
-        delta = jnp.where(first.still, first.delta, delta)
+        module, delta = or_own(first, module, delta)
         return {"module": module, "delta": agent.actions.shown(delta, allowed)[module]}
 
     @jax.jit

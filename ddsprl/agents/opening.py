@@ -53,3 +53,8 @@ def opened(
     module = jnp.argmax(usable & (number == turn % count))
     delta = jnp.where(allowed.knobs > 0, policy.goal.centre(), 0.0)
     return Opened(module, delta, turn < rounds * count)
+
+
+def or_own(first: Opened, module: jax.Array, delta: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The opening's module and deltas while it lasts, then the given ones of the policy itself."""
+    return jnp.where(first.still, first.module, module), jnp.where(first.still, first.delta, delta)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from ddsprl.agents import AgentAction, Allowed, Sac, SacState, Seen, seen_of, turn_of
-from ddsprl.agents.opening import opened
+from ddsprl.agents.opening import opened, or_own
 from ddsprl.env.types import Action, EnvParams, EnvState, Observation
 
 _BARRED = -1e9
@@ -67,8 +67,7 @@ def explore(
     delta, own = policy.delta.sample(spread).value, jnp.ones(())
     if agent.config.opening:
         first = opened(policy, allowed, turn, agent.config.opening, agent.actions)
-        module = jnp.where(first.still, first.module, module)
-        delta = jnp.where(first.still, first.delta, delta)
+        module, delta = or_own(first, module, delta)
         own = 1.0 - first.still
     delta = agent.actions.shown(delta, allowed)[module]
     counted = several * own

@@ -31,7 +31,7 @@ import optax
 from ddsprl.agents.ascent import Ascent, ascent_loss
 from ddsprl.agents.imitation import goal_loss, score
 from ddsprl.agents.networks import Actor, Policy, TwinCritic
-from ddsprl.agents.opening import opened
+from ddsprl.agents.opening import opened, or_own
 from ddsprl.agents.replay import Replay, empty_replay, sample
 from ddsprl.agents.sac import losses
 from ddsprl.agents.sac.config import SacConfig
@@ -135,8 +135,7 @@ class Sac:
             delta = policy.delta.sample(spread).value
         if self.config.opening and turn is not None:
             first = opened(policy, allowed, turn, self.config.opening, self.actions)
-            module = jnp.where(first.still, first.module, module)
-            delta = jnp.where(first.still, first.delta, delta)
+            module, delta = or_own(first, module, delta)
         return AgentAction(module, self.actions.shown(delta, allowed)[module])
 
     def learn(
