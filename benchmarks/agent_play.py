@@ -1,4 +1,4 @@
-"""How an agent should play: the likeliest edit or one drawn from its policy, after how long an opening.
+"""How an agent should play: the likeliest edit or one drawn, after how long an opening, with returns?
 
 python benchmarks/agent_play.py RUN                          # a directory made by python -m ddsprl.train
 """
@@ -16,6 +16,7 @@ from ddsprl.agents.opening import opened, or_own
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.env import EnvParams, evaluate, stage_params
+from ddsprl.evaluation.playing import playing
 from ddsprl.fitting.target_guesses import with_guesses
 from ddsprl.training.reports import summary
 from ddsprl.training.restore import LoadedAgent, load_agent
@@ -52,6 +53,25 @@ def player(loaded: LoadedAgent, mode: str, targets: int) -> Any:
     return run
 
 
+def row(stage: int, way: dict[str, Any], found: Any, params: EnvParams) -> dict[str, Any]:
+    """A line of the table."""
+    figures = summary(found, params.epsilon)
+    kept = {name: figures[name] for name in ("median_gap", "success_rate", "median_length")}
+    return {"stage": stage} | way | kept
+
+
+def returning_player(loaded: LoadedAgent, targets: int) -> Any:
+    """Likewise, of drawn edits and returns to the best patch, after the run's own opening."""
+    act = playing(loaded)
+
+    @jax.jit
+    def run(params):
+        policy = functools.partial(act, loaded.state, params)
+        return evaluate(loaded.env, policy, jax.random.key(SEED), params, count=targets)
+
+    return run
+
+
 def main() -> None:
     """Play the same targets in every way, print the table, write the results."""
     made = parser(__doc__, rounds=1)
@@ -66,14 +86,17 @@ def main() -> None:
     ways = [(mode, shipped) for mode in MODES]
     if shipped:
         ways += [("drawn", rounds) for rounds in ROUNDS if rounds != shipped]
+    back = returning_player(loaded, targets)
     rows = []
     for stage in options.stages or range(1, loaded.stage + 1):
         params, _ = stage_params(loaded.env, stage, split="held_out", count=targets, seed=SEED)
         params = with_guesses(loaded.env, params)
         for mode, rounds in ways:
-            found = summary(runs[mode](params, jnp.asarray(rounds)), params.epsilon)
-            kept = {name: found[name] for name in ("median_gap", "success_rate", "median_length")}
-            rows.append({"stage": stage, "edits": mode, "opening": rounds} | kept)
+            found = runs[mode](params, jnp.asarray(rounds))
+            way = {"edits": mode, "opening": rounds, "returns": False}
+            rows.append(row(stage, way, found, params))
+        way = {"edits": "drawn", "opening": shipped, "returns": True}
+        rows.append(row(stage, way, back(params), params))
     print_table("Loss above the noise floor, best of an episode", rows)
     # Where the run lies is of this machine.
     vars(options).pop("run")

@@ -10,7 +10,6 @@ drawn is drawn), and in the end every result must equal that of the undisturbed 
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -127,15 +126,17 @@ def kill_and_continue(
     out, log = place / "killed", place / "killed.err"
     rng = np.random.default_rng(options.seed)
     rows: list[dict[str, Any]] = []
-    for _ in range(options.kills):
+    for killed in range(options.kills):
         before, since = stamps(out), log.stat().st_size if log.exists() else 0
-        process, begun = start(folder, out, options, cache), time.perf_counter()
+        done = len(list(out.glob("[!.]*/result.json")))
+        left_s = steady_s * (1.0 - done / options.targets) / (options.kills - killed + 1)
         # Some before the first result, most after it, and so that the last kill still finds work.
-        until = rng.uniform(0.7 * startup_s, startup_s + 1.8 * steady_s / (options.kills + 1))
+        until = rng.uniform(0.7 * startup_s, startup_s + 1.5 * left_s)
+        process, begun = start(folder, out, options, cache), time.perf_counter()
         while process.poll() is None and time.perf_counter() - begun < until:
             time.sleep(0.005)
         ended = process.poll() is not None
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
         after = stamps(out)
         finished = {path.parent.name for path in out.glob("[!.]*/result.json")}
@@ -151,7 +152,7 @@ def kill_and_continue(
                 "finished_untouched": all(after.get(path) == stamp for path, stamp in before.items()),
             }
         )
-        print(rows[-1])
+        print(rows[-1], flush=True)
     last = finish(folder, out, options, cache)
     return {"kills": rows, "last_session": last}
 

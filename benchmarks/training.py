@@ -19,6 +19,7 @@ import numpy as np
 
 from _common import parser, print_table, save
 from _training_picture import draw
+from ddsprl.evaluation.methods import AGENT, POLICY
 from ddsprl.io.json_files import rounded_tree
 from ddsprl.io.run_log import read_log
 
@@ -74,16 +75,18 @@ def stages_of(results: list[dict[str, Any]], cloned: list[dict[str, Any]]) -> li
     """Per stage the agents' measures, a list over the seeds that reached it, beside those of the others."""
     rows = []
     for i, stage in enumerate(results[0]["stages"]):
-        each = [run["stages"][i]["methods"]["agent"] for run in results if i < len(run["stages"])]
+        each = [run["stages"][i]["methods"][AGENT] for run in results if i < len(run["stages"])]
         row = {"stage": stage["stage"], "name": stage["name"]}
         row["agent"] = {name: [x[name] for x in each] for name in MEASURES}
+        alone = [run["stages"][i]["methods"][POLICY] for run in results if i < len(run["stages"])]
+        row["alone"] = {name: [x[name] for x in alone] for name in MEASURES}
         # The actor was cloned from demonstrations of the first stage, and is measured on that.
         if cloned and i < len(cloned[0]["stages"]):
-            before = [run["stages"][i]["methods"]["agent"] for run in cloned]
+            before = [run["stages"][i]["methods"][AGENT] for run in cloned]
             row["cloned"] = {name: [x[name] for x in before] for name in MEASURES}
             pairs = zip(row["agent"]["excess"], row["cloned"]["excess"], strict=True)
             row["agent_to_cloned"] = [a[0] / b[0] for a, b in pairs]
-        others = {name: x for name, x in stage["methods"].items() if name != "agent"}
+        others = {name: x for name, x in stage["methods"].items() if name not in (AGENT, POLICY)}
         row["others"] = {name: {m: x[m] for m in MEASURES} for name, x in others.items()}
         rows.append(row)
     return rows
@@ -92,7 +95,7 @@ def stages_of(results: list[dict[str, Any]], cloned: list[dict[str, Any]]) -> li
 def shown(row: dict[str, Any]) -> dict[str, Any]:
     """A stage's line of the table: medians over targets, of the seeds their median and range."""
     line: dict[str, Any] = {"stage": f"{row['stage']} {row['name']}"}
-    for who in ("agent", "cloned"):
+    for who in ("agent", "alone", "cloned"):
         if who in row:
             line[f"{who}: excess"] = over_seeds(row[who]["excess"])
             line[f"{who}: solved"] = over_seeds(row[who]["solved"])

@@ -136,7 +136,7 @@ def run(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     for _ in range(options.kills):
         # From the start of a process to some two intervals of learning, so that kills fall on starting,
         # filling, learning and saving alike and the run does not end before the last one.
-        kills.append(kill(killed, options, float(rng.uniform(1.0, short[-1]))))
+        kills.append(kill(killed, options, float(rng.uniform(1.0, 1.4 * short[-1]))))
         print(kills[-1], flush=True)
     if started(*arguments_of(killed, options)).wait() != 0:
         raise RuntimeError("the killed run could not go on")

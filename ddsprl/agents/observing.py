@@ -5,10 +5,11 @@ from itertools import accumulate
 import jax
 import jax.numpy as jnp
 
+from ddsprl.agents.returning import Memory
 from ddsprl.agents.types import ActionSpec, Seen, SeenSpec, Transition
 from ddsprl.env.actions import N_MODULES, module_of_knob
 from ddsprl.env.observation import Field
-from ddsprl.env.types import Observation, Timestep
+from ddsprl.env.types import EnvParams, EnvState, Observation, Timestep
 from synth_jax.params import Table
 
 # `time` is left out because a time limit is no part of the task, `modules` because it comes as `Allowed`.
@@ -43,6 +44,19 @@ def turn_of(obs: Observation, steps: int) -> jax.Array:
         steps: of a whole episode, T.
     """
     return jnp.round(obs["time"][..., 0] * steps).astype(jnp.int32)
+
+
+def memory_of(state: EnvState, params: EnvParams, mode: str) -> Memory:
+    """What a player remembers of its own knobs; leading axes are kept.
+
+    Args:
+        state: of the episode.
+        params: of the environment.
+        mode: what its actions are, `delta` or `absolute`.
+    """
+    away = state.best.u - state.u
+    back = 2.0 * state.best.u - 1.0 if mode == "absolute" else away / params.delta_max
+    return Memory(away, back, state.t - state.best.step)
 
 
 def seen_spec(layout: tuple[Field, ...], rest: tuple[str, ...] = REST) -> SeenSpec:

@@ -47,12 +47,16 @@ def opened(
         actions: modules and knobs.
     """
     usable = allowed.modules > 0
-    count = jnp.maximum(jnp.sum(usable), 1)
     # The allowed modules are numbered in their order; the turn's is the one whose number it is.
     number = jnp.cumsum(usable) - 1
-    module = jnp.argmax(usable & (number == turn % count))
+    module = jnp.argmax(usable & (number == turn % rounds_of(allowed, 1)))
     delta = jnp.where(allowed.knobs > 0, policy.goal.centre(), 0.0)
-    return Opened(module, delta, turn < rounds * count)
+    return Opened(module, delta, turn < rounds_of(allowed, rounds))
+
+
+def rounds_of(allowed: Allowed, rounds: int | jax.Array) -> jax.Array:
+    """Edits that so many rounds over the allowed modules take, int scalar."""
+    return rounds * jnp.maximum(jnp.sum(allowed.modules > 0), 1)
 
 
 def or_own(first: Opened, module: jax.Array, delta: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -8,17 +8,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ddsprl.agents import SacState
 from ddsprl.env import MatchEnv
 from ddsprl.evaluation import baselines
 from ddsprl.evaluation.hearing import judge
-from ddsprl.evaluation.playing import Player, play, playing
+from ddsprl.evaluation.playing import Player, Playing, play, playing
 from ddsprl.evaluation.search import Found, Progress
 from ddsprl.evaluation.suites import Suite
 from ddsprl.evaluation.tuning import tuned
 from ddsprl.fitting.guess import load_guess
 from ddsprl.fitting.target_guesses import fits
 
-AGENT, NOTHING, RANDOM, GUESSES = "agent", "do nothing", "random actions", "guesses"
+AGENT, POLICY = "agent", "agent, policy alone"
+NOTHING, RANDOM, GUESSES = "do nothing", "random actions", "guesses"
 Arrays = dict[str, np.ndarray]
 
 
@@ -51,7 +53,10 @@ def methods(budgets: tuple[int, ...], player: Player | None, env: MatchEnv) -> d
         player: an agent, if there is one.
         env: the environment; guesses are for one instrument only.
     """
-    found: dict[str, Method] = {} if player is None else {AGENT: lambda suite, _: agent(suite, player)}
+    found: dict[str, Method] = {}
+    if player is not None:
+        found[AGENT] = lambda suite, _: agent(suite, playing(player), player.state)
+        found[POLICY] = lambda suite, _: agent(suite, playing(player, returns=False), player.state)
     found |= {NOTHING: lambda suite, _: do_nothing(suite), RANDOM: lambda suite, _: random_actions(suite)}
     if fits(load_guess(None), env):
         found[GUESSES] = lambda suite, _: guesses(suite)
@@ -64,9 +69,9 @@ def methods(budgets: tuple[int, ...], player: Player | None, env: MatchEnv) -> d
     return found
 
 
-def agent(suite: Suite, player: Player) -> Piece:
-    """Episodes of the agent, and the best of their first 50 renders."""
-    episodes = play(suite, playing(player), player.state, timed=True)
+def agent(suite: Suite, act: Playing, state: SacState) -> Piece:
+    """Episodes of an agent in this state, and the best of their first 50 renders."""
+    episodes = play(suite, act, state, timed=True)
     u, curve = episodes.best(suite, baselines.EPISODE_RENDERS)
     extra = {name: getattr(episodes, name) for name in ("knobs", "modules", "lengths", "returns")}
     piece = _piece(suite, Found(u, curve, curve.shape[1], episodes.seconds), {})

@@ -14,15 +14,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.agents import Sac, SacState, action_spec, parts, seen_of, seen_spec, turn_of
+from ddsprl.agents import (
+    Sac,
+    SacState,
+    action_spec,
+    memory_of,
+    parts,
+    seen_of,
+    seen_spec,
+    turn_of,
+)
 from ddsprl.env import EnvParams, MatchEnv, evaluate
 from ddsprl.env.actions import N_MODULES, module_mask
-from ddsprl.env.types import Action, Observation
+from ddsprl.env.types import Action, EnvState, Observation
 from ddsprl.evaluation.hearing import snapped
 from ddsprl.evaluation.suites import Stream, Suite
 
-# A pure policy, hashable: its own state, the environment's parameters, a key and an observation.
-Act = Callable[[Any, EnvParams, jax.Array, Observation], Action]
+# A pure policy, hashable: its own state, the environment's parameters, a key, an observation, and the
+# episode, of which it may remember what it did and how good that was.
+Act = Callable[[Any, EnvParams, jax.Array, Observation, EnvState], Action]
 
 
 class Player(Protocol):
@@ -87,9 +97,11 @@ class RandomActions:
 
     env: MatchEnv
 
-    def __call__(self, state: None, params: EnvParams, key: jax.Array, obs: Observation) -> Action:
+    def __call__(
+        self, state: None, params: EnvParams, key: jax.Array, obs: Observation, episode: EnvState
+    ) -> Action:
         """An action that looks at nothing."""
-        del state, obs
+        del state, obs, episode
         pick, spread = jax.random.split(key)
         usable = module_mask(params.free, self.env.instrument.table)
         module = jax.random.choice(pick, N_MODULES, p=usable / jnp.sum(usable))
@@ -98,28 +110,39 @@ class RandomActions:
 
 @dataclass(frozen=True)
 class Playing:
-    """An agent that draws from its policy; its state is the agent's.
+    """An agent that draws from its policy and returns to its best patch; its state is the agent's.
 
     Attributes:
         agent: static part.
         rest: parts of the observation that it reads besides the pictures.
         steps: of a whole episode.
+        mode: what its actions are, `delta` or `absolute`.
+        returns: whether to the best patch; otherwise it is the policy alone.
     """
 
     agent: Sac
     rest: tuple[str, ...]
     steps: int
+    mode: str
+    returns: bool = True
 
-    def __call__(self, state: SacState, params: EnvParams, key: jax.Array, obs: Observation) -> Action:
+    def __call__(
+        self, state: SacState, params: EnvParams, key: jax.Array, obs: Observation, episode: EnvState
+    ) -> Action:
         """A module and its deltas, drawn."""
         allowed = self.agent.actions.allowed(params.free)
-        turn = turn_of(obs, self.steps)
-        chosen = self.agent.act(key, state, seen_of(obs, self.rest), allowed, turn=turn)
+        seen, turn = seen_of(obs, self.rest), turn_of(obs, self.steps)
+        memory = memory_of(episode, params, self.mode) if self.returns else None
+        chosen = self.agent.act(key, state, seen, allowed, turn=turn, memory=memory)
         return {"module": chosen.module, "delta": chosen.delta}
 
 
-def playing(player: Player) -> Playing:
+def playing(player: Player, *, returns: bool = True) -> Playing:
     """The policy of a loaded agent, by what its networks read.
+
+    Args:
+        player: the agent.
+        returns: whether to its best patch; otherwise it is the policy alone.
 
     Raises:
         ValueError: they were made for another environment.
@@ -130,7 +153,8 @@ def playing(player: Player) -> Playing:
         rest = parts(finite_horizon=finite, guess=player.env.config.guess)
         made, seen = seen_spec(layout, rest), player.agent.seen
         if fits and (made.rest, made.picture) == (seen.rest, seen.picture):
-            return Playing(player.agent, rest, player.env.config.steps)
+            config = player.env.config
+            return Playing(player.agent, rest, config.steps, config.action, returns)
     raise ValueError("the agent's networks do not fit its environment")
 
 
@@ -166,7 +190,8 @@ def program(env: MatchEnv, act: Act) -> Callable[..., Any]:
     @jax.jit
     def run(state, key, params):
         count = jnp.shape(params.targets.notes.midi)[0]
-        found = evaluate(env, lambda k, obs, _: act(state, params, k, obs), key, params, count=count)
+        policy = functools.partial(act, state, params)
+        found = evaluate(env, policy, key, params, count=count)
         return found.state.history, found.length, found.returns
 
     return run

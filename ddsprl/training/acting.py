@@ -86,7 +86,7 @@ def at_random(agent: Sac, key: jax.Array, allowed: Allowed) -> Choice:
 def playing(
     agent: Sac, state: SacState, params: EnvParams, *, rest: tuple[str, ...], steps: int
 ) -> Callable[[jax.Array, Observation, EnvState], Action]:
-    """The policy as it was learnt, its draws included, as `ddsprl.env.evaluate` takes it.
+    """The policy as it was learnt, its draws included and nothing else, as `ddsprl.env.evaluate` takes it.
 
     An agent that always does the likeliest comes back for ever to what it is wrong about; of fifty sounds,
     whose best one counts, draws make more (see docs/evaluation.md).

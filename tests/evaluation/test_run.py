@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ddsprl.evaluation.command import evaluate_player
-from ddsprl.evaluation.methods import AGENT, cma_es_name
+from ddsprl.evaluation.methods import AGENT, POLICY, cma_es_name
 from ddsprl.evaluation.options import EvaluateOptions, check, parse_options
 from ddsprl.evaluation.run import chosen, piece_name
 from ddsprl.evaluation.search import Setting
@@ -40,7 +40,7 @@ def test_results_say_everything_of_every_method(evaluated):
     given, text = evaluated
     results = json.loads((given.out / "results.json").read_text())
     (stage,) = results["stages"]
-    names = [AGENT, "do nothing", "random actions", *(cma_es_name(b) for b in BUDGETS)]
+    names = [AGENT, POLICY, "do nothing", "random actions", *(cma_es_name(b) for b in BUDGETS)]
     assert results["methods"] == names and set(stage["methods"]) == set(names)
     assert set(stage["duels"]) == set(names) - {AGENT}
     assert results["tuned_for_this_setup"] is False
@@ -49,7 +49,7 @@ def test_results_say_everything_of_every_method(evaluated):
         assert len(row["excess"]) == 3 and row["targets"] == 3 and row["seconds"] >= 0.0
         assert sum(row["terms"].values()) > 0.0
         assert name in text
-    assert [stage["methods"][name]["renders"] for name in names] == [13, 1, 13, *BUDGETS]
+    assert [stage["methods"][name]["renders"] for name in names] == [13, 13, 1, 13, *BUDGETS]
     assert stage["own_preset"]["excess"][0] == pytest.approx(0.0)
     for target in stage["targets"]:
         found = target["methods"][AGENT]

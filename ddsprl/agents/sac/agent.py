@@ -31,8 +31,9 @@ import optax
 from ddsprl.agents.ascent import Ascent, ascent_loss
 from ddsprl.agents.imitation import goal_loss, score
 from ddsprl.agents.networks import Actor, Policy, TwinCritic
-from ddsprl.agents.opening import opened, or_own
+from ddsprl.agents.opening import opened, or_own, rounds_of
 from ddsprl.agents.replay import Replay, empty_replay, sample
+from ddsprl.agents.returning import Memory, returned
 from ddsprl.agents.sac import losses
 from ddsprl.agents.sac.config import SacConfig
 from ddsprl.agents.sac.losses import Temperatures
@@ -114,6 +115,7 @@ class Sac:
         allowed: Allowed,
         *,
         turn: jax.Array | None = None,
+        memory: Memory | None = None,
         greedy: bool = False,
     ) -> AgentAction:
         """Choose an action at one observation.
@@ -124,19 +126,29 @@ class Sac:
             seen: the observation.
             allowed: what the action may be.
             turn: int scalar, edits already made in the episode; None leaves the opening out.
+            memory: of the episode, to return to its best patch; None plays the policy as it is.
             greedy: the likeliest module and the median of its deltas, without noise.
         """
         pick, spread = jax.random.split(key)
         policy = self.policy(state.actor, seen, allowed)
-        if greedy:
-            module, delta = jnp.argmax(policy.log_module), policy.delta.centre()
-        else:
+        module, delta = jnp.argmax(policy.log_module), policy.delta.centre()
+        if not greedy:
             module = jax.random.categorical(pick, policy.log_module)
             delta = policy.delta.sample(spread).value
+        if memory is not None:
+            noise, vain = jax.random.fold_in(key, 2), self._vain(allowed, turn, memory)
+            back = returned(noise, module, policy.delta, memory, vain, allowed, self.actions)
+            module, delta = jnp.where(back.due, back.module, module), jnp.where(back.due, back.delta, delta)
         if self.config.opening and turn is not None:
             first = opened(policy, allowed, turn, self.config.opening, self.actions)
             module, delta = or_own(first, module, delta)
         return AgentAction(module, self.actions.shown(delta, allowed)[module])
+
+    def _vain(self, allowed: Allowed, turn: jax.Array | None, memory: Memory) -> jax.Array:
+        """Edits without an improvement, int scalar; those of the opening do not count."""
+        if turn is None:
+            return memory.since
+        return jnp.clip(turn - rounds_of(allowed, self.config.opening), 0, memory.since)
 
     def learn(
         self, key: jax.Array, state: SacState, replay: Replay, allowed: Allowed
