@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from _common import parser, print_table, save
 from ddsprl.agents import seen_of, turn_of
@@ -54,10 +55,12 @@ def player(loaded: LoadedAgent, mode: str, targets: int) -> Any:
 
 
 def row(stage: int, way: dict[str, Any], found: Any, params: EnvParams) -> dict[str, Any]:
-    """A line of the table."""
+    """A line of the table; the miss is how far above epsilon those end that are not solved."""
     figures = summary(found, params.epsilon)
+    above = np.asarray(found.best_loss - found.state.episode.epsilon)[~np.asarray(found.solved)]
     kept = {name: figures[name] for name in ("median_gap", "success_rate", "median_length")}
-    return {"stage": stage} | way | kept
+    miss = {"median_miss": float(np.median(above)) if above.size else None, "epsilon": float(params.epsilon)}
+    return {"stage": stage} | way | kept | miss
 
 
 def returning_player(loaded: LoadedAgent, targets: int) -> Any:

@@ -111,7 +111,7 @@ def stored_targets(out: Path) -> set[str]:
 
 
 def kill_and_continue(
-    folder: Path, place: Path, options: argparse.Namespace, cache: Path, startup_s: float, steady_s: float
+    folder: Path, place: Path, options: argparse.Namespace, cache: Path, startup_s: float
 ) -> dict[str, Any]:
     """Kill a run again and again at random moments, then let it end.
 
@@ -120,18 +120,16 @@ def kill_and_continue(
         place: for the results.
         options: of the benchmark.
         cache: of the library.
-        startup_s: what a process takes until its first result.
-        steady_s: what all other results take.
+        startup_s: what a process takes until its first groups are done, with compiling.
     """
     out, log = place / "killed", place / "killed.err"
     rng = np.random.default_rng(options.seed)
     rows: list[dict[str, Any]] = []
-    for killed in range(options.kills):
+    for _ in range(options.kills):
         before, since = stamps(out), log.stat().st_size if log.exists() else 0
-        done = len(list(out.glob("[!.]*/result.json")))
-        left_s = steady_s * (1.0 - done / options.targets) / (options.kills - killed + 1)
-        # Some before the first result, most after it, and so that the last kill still finds work.
-        until = rng.uniform(0.7 * startup_s, startup_s + 1.5 * left_s)
+        # A process that goes on has its first result after about half of what the first groups took. Some
+        # kills come before it, most after it, and the last one still finds work.
+        until = rng.uniform(0.4, 0.8) * startup_s
         process, begun = start(folder, out, options, cache), time.perf_counter()
         while process.poll() is None and time.perf_counter() - begun < until:
             time.sleep(0.005)
@@ -164,12 +162,12 @@ def run(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     write_targets(folder, options)
     cold = finish(folder, place / "cold", options, cache)
     warm = finish(folder, place / "warm", options, cache)
-    steady_s = warm["after_first_groups"]["seconds"]
     found: dict[str, Any] = {"cold_library": cold, "filled_library": warm}
     whole = results(place / "warm")
     found["repeats_exactly"] = results(place / "cold") == whole
     if options.kills:
-        killed = kill_and_continue(folder, place, options, cache, warm["process_s"] - steady_s, steady_s)
+        startup_s = warm["process_s"] - warm["after_first_groups"]["seconds"]
+        killed = kill_and_continue(folder, place, options, cache, startup_s)
         rows, again = killed["kills"], results(place / "killed")
         found["killed"] = killed | {
             "equal_to_undisturbed": again == whole,
