@@ -69,7 +69,7 @@ def returning_player(loaded: LoadedAgent, targets: int) -> Any:
 
     @jax.jit
     def run(params):
-        policy = functools.partial(act, loaded.state, params)
+        policy = functools.partial(act, (loaded.state, True), params)
         return evaluate(loaded.env, policy, jax.random.key(SEED), params, count=targets)
 
     return run

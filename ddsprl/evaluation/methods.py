@@ -8,11 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.agents import SacState
 from ddsprl.env import MatchEnv
 from ddsprl.evaluation import baselines
 from ddsprl.evaluation.hearing import judge
-from ddsprl.evaluation.playing import Player, Playing, play, playing
+from ddsprl.evaluation.playing import Player, play, playing
 from ddsprl.evaluation.search import Found, Progress
 from ddsprl.evaluation.suites import Suite
 from ddsprl.evaluation.tuning import tuned
@@ -55,8 +54,8 @@ def methods(budgets: tuple[int, ...], player: Player | None, env: MatchEnv) -> d
     """
     found: dict[str, Method] = {}
     if player is not None:
-        found[AGENT] = lambda suite, _: agent(suite, playing(player), player.state)
-        found[POLICY] = lambda suite, _: agent(suite, playing(player, returns=False), player.state)
+        found[AGENT] = lambda suite, _: agent(suite, player, returns=True)
+        found[POLICY] = lambda suite, _: agent(suite, player, returns=False)
     found |= {NOTHING: lambda suite, _: do_nothing(suite), RANDOM: lambda suite, _: random_actions(suite)}
     if fits(load_guess(None), env):
         found[GUESSES] = lambda suite, _: guesses(suite)
@@ -69,9 +68,9 @@ def methods(budgets: tuple[int, ...], player: Player | None, env: MatchEnv) -> d
     return found
 
 
-def agent(suite: Suite, act: Playing, state: SacState) -> Piece:
-    """Episodes of an agent in this state, and the best of their first 50 renders."""
-    episodes = play(suite, act, state, timed=True)
+def agent(suite: Suite, player: Player, *, returns: bool) -> Piece:
+    """Episodes of the agent, and the best of their first 50 renders."""
+    episodes = play(suite, playing(player), (player.state, jnp.asarray(returns)), timed=True)
     u, curve = episodes.best(suite, baselines.EPISODE_RENDERS)
     extra = {name: getattr(episodes, name) for name in ("knobs", "modules", "lengths", "returns")}
     piece = _piece(suite, Found(u, curve, curve.shape[1], episodes.seconds), {})

@@ -110,39 +110,44 @@ class RandomActions:
 
 @dataclass(frozen=True)
 class Playing:
-    """An agent that draws from its policy and returns to its best patch; its state is the agent's.
+    """An agent that draws from its policy and returns to its best patch.
+
+    What it plays by is the agent's state and whether it returns, a bool scalar; without it is the policy
+    alone. That is data, so that both are one program.
 
     Attributes:
         agent: static part.
         rest: parts of the observation that it reads besides the pictures.
         steps: of a whole episode.
         mode: what its actions are, `delta` or `absolute`.
-        returns: whether to the best patch; otherwise it is the policy alone.
     """
 
     agent: Sac
     rest: tuple[str, ...]
     steps: int
     mode: str
-    returns: bool = True
 
     def __call__(
-        self, state: SacState, params: EnvParams, key: jax.Array, obs: Observation, episode: EnvState
+        self,
+        by: tuple[SacState, Any],
+        params: EnvParams,
+        key: jax.Array,
+        obs: Observation,
+        episode: EnvState,
     ) -> Action:
         """A module and its deltas, drawn."""
+        state, returns = by
         allowed = self.agent.actions.allowed(params.free)
         seen, turn = seen_of(obs, self.rest), turn_of(obs, self.steps)
-        memory = memory_of(episode, params, self.mode) if self.returns else None
+        memory = memory_of(episode, params, self.mode)
+        # Who believes to have just found the best patch has nothing to return to.
+        memory = memory._replace(since=jnp.where(returns, memory.since, 0))
         chosen = self.agent.act(key, state, seen, allowed, turn=turn, memory=memory)
         return {"module": chosen.module, "delta": chosen.delta}
 
 
-def playing(player: Player, *, returns: bool = True) -> Playing:
+def playing(player: Player) -> Playing:
     """The policy of a loaded agent, by what its networks read.
-
-    Args:
-        player: the agent.
-        returns: whether to its best patch; otherwise it is the policy alone.
 
     Raises:
         ValueError: they were made for another environment.
@@ -154,7 +159,7 @@ def playing(player: Player, *, returns: bool = True) -> Playing:
         made, seen = seen_spec(layout, rest), player.agent.seen
         if fits and (made.rest, made.picture) == (seen.rest, seen.picture):
             config = player.env.config
-            return Playing(player.agent, rest, config.steps, config.action, returns)
+            return Playing(player.agent, rest, config.steps, config.action)
     raise ValueError("the agent's networks do not fit its environment")
 
 

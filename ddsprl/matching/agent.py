@@ -67,7 +67,9 @@ class AgentSearch:
         wide = keys[np.minimum(np.arange(len(group.starts)), len(keys) - 1)]
         run = program(self.env, self.act)
         with running():
-            found = awaited(run(self.player.state, jax.random.fold_in(wide[0], 2), params))
+            found = awaited(
+                run((self.player.state, jnp.asarray(True)), jax.random.fold_in(wide[0], 2), params)
+            )
         history, lengths, _ = jax.tree.map(np.asarray, found)
         # After its end an episode stays where it was, so that every row holds a preset that was played.
         rows = np.minimum(np.arange(history.loss.shape[1]), lengths[:, None])

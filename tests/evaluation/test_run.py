@@ -182,5 +182,13 @@ def test_ctrl_c_keeps_what_is_done(tmp_path):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "5 of 6 pieces are in" in said and "the same command goes on" in said
+    assert "6 of 7 pieces are in" in said and "the same command goes on" in said
     assert "Traceback" not in said
+
+
+def test_the_policy_alone_is_another_player_that_begins_alike(evaluated):
+    given, _ = evaluated
+    (stage,) = json.loads((given.out / "results.json").read_text())["stages"]
+    pairs = [(x["methods"][AGENT]["losses"], x["methods"][POLICY]["losses"]) for x in stage["targets"]]
+    # The first edit is the policy's own; the way back may come after it.
+    assert all(a[:2] == b[:2] for a, b in pairs) and any(a != b for a, b in pairs)

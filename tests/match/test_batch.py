@@ -164,12 +164,12 @@ def test_a_result_of_somebody_else_is_refused(capsys, tmp_path, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("appears", ["[a-d]/result.json", ".findings/[!.]*.npz"])
-def test_killed_and_continued_only_what_was_searched_for_is_lost(start, whole, folder, tmp_path, appears):
+def test_killed_and_continued_only_what_was_searched_for_is_lost(start, whole, folder, tmp_path):
+    """Killed when something is found and nothing drawn; `benchmarks/batch_match.py` kills at any moment."""
     out = tmp_path / "out"
     process = start(folder, "--out", out, *OPTIONS, "--top", "3")
     until = time.monotonic() + 200
-    while not list(out.glob(appears)):
+    while not list(out.glob(".findings/[!.]*.npz")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.001)
@@ -179,8 +179,7 @@ def test_killed_and_continued_only_what_was_searched_for_is_lost(start, whole, f
     stored = StoredFindings(out, head(out)["run"]).found()
     searched = {finding.name for kept in stored for finding in kept.findings} | set(finished)
     before = [stamps(out / name) for name in finished]
-    # Searches are quick here: all of them may be over before the first result is drawn.
-    assert 1 <= len(searched) < (5 if "result" in appears else 4)
+    assert 1 <= len(searched) < 4
     with (out / "manifest.jsonl").open("ab") as file:
         file.write(b'{"name": "torn')
     process = start(folder, "--out", out, *OPTIONS, "--top", "3")
