@@ -1,6 +1,8 @@
 """Suites, hearing, searches and played episodes on the toy environment."""
 
 import chex
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -116,7 +118,9 @@ def test_what_comes_after_an_episodes_end_does_not_count(suite):
 
 
 def test_random_actions_stay_in_what_is_unlocked(suite):
-    act = jax.jit(lambda k, p: RandomActions(suite.env)(None, p, k, {}, None))
+    # They look at nothing, the episode included.
+    episode: Any = None
+    act = jax.jit(lambda k, p: RandomActions(suite.env)(None, p, k, {}, episode))
     only = suite.params._replace(free=suite.params.free.at[:].set(0.0).at[3].set(1.0))
     modules = {int(act(jax.random.key(i), only)["module"]) for i in range(20)}
     assert modules == {1}
