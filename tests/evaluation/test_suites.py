@@ -1,8 +1,8 @@
 """Suites, hearing, searches and played episodes on the toy environment."""
 
-import chex
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
