@@ -51,7 +51,7 @@ class LoadedAgent:
         return parts(finite_horizon=self.config.loop.finite_horizon, guess=self.config.env.guess)
 
     def policy(self, params: EnvParams) -> Callable[..., Any]:
-        """What the agent does, as `ddsprl.env.evaluate` takes it."""
+        """The policy alone, as `ddsprl.env.evaluate` takes it; `evaluation.playing` returns as well."""
         return playing(self.agent, self.state, params, rest=self.rest, steps=self.env.config.steps)
 
 

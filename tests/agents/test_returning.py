@@ -89,6 +89,10 @@ def test_edits_of_the_opening_are_not_in_vain(agent):
     # Where there is no opening every edit counts.
     assert int(act(None, 3).module) == 2
     np.testing.assert_allclose(act(None, 0).delta, act(None, None).delta, rtol=1e-6)
+    # Who does the likeliest does not return.
+    greedy = made.act(KEY, state, at, ALLOWED, memory=remembered, greedy=True)
+    plain = made.act(KEY, state, at, ALLOWED, greedy=True)
+    np.testing.assert_array_equal(greedy.delta, plain.delta)
 
 
 @pytest.mark.parametrize("mode", actions.MODES)

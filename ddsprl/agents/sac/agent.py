@@ -127,7 +127,7 @@ class Sac:
             allowed: what the action may be.
             turn: int scalar, edits already made in the episode; None leaves the opening out.
             memory: of the episode, to return to its best patch; None plays the policy as it is.
-            greedy: the likeliest module and the median of its deltas, without noise.
+            greedy: the likeliest module and the median of its deltas, without noise and without returns.
         """
         pick, spread = jax.random.split(key)
         policy = self.policy(state.actor, seen, allowed)
@@ -135,7 +135,7 @@ class Sac:
         if not greedy:
             module = jax.random.categorical(pick, policy.log_module)
             delta = policy.delta.sample(spread).value
-        if memory is not None:
+        if memory is not None and not greedy:
             noise, vain = jax.random.fold_in(key, 2), self._vain(allowed, turn, memory)
             back = returned(noise, module, policy.delta, memory, vain, allowed, self.actions)
             module, delta = jnp.where(back.due, back.module, module), jnp.where(back.due, back.delta, delta)
