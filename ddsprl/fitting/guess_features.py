@@ -28,6 +28,7 @@ RELATIVE_WINDOW, RELATIVE_N_FFT, RELATIVE_HOP = 2048, 4096, 1000
 BINS_PER_OCTAVE, LOWEST_OCTAVE, OCTAVES = 24, -1, 7
 LEVEL_WINDOW, LEVEL_HOP = 256, 128
 RANGE_DB = 80.0
+LEVEL_DB = 40.0  # of the loudest frame, that are 1 in the feature
 LOUDNESS_FLOOR = 1e-5  # the loudest frame of silence, for a level that is finite
 
 
@@ -57,7 +58,7 @@ def guess_features(audio: jax.Array, midi: jax.Array, gate_s: jax.Array) -> Gues
     audio = audio / loudest
     mel = mel_power(audio, RATE_HZ, n_mels=MEL_BANDS, n_fft=MEL_N_FFT, hop=MEL_HOP).T
     numbers = jnp.stack(
-        [(midi - 60.0) / 36.0, jnp.log(gate_s / 0.2), amplitude_to_db(loudest) / 40.0 + 0.5],
+        [(midi - 60.0) / 36.0, jnp.log(gate_s / 0.2), amplitude_to_db(loudest) / LEVEL_DB + 0.5],
     )
     relative = relative_power(audio, midi_to_hz(midi))
     return GuessFeatures(_scaled(mel), _scaled(relative), _scaled(jnp.square(level / loudest)), numbers)

@@ -1,7 +1,10 @@
 """`python -m ddsprl.fitting.guess_training --renders N --out FILE`: train a guess on random presets.
 
 Presets are uniform and snapped, notes uniform in pitch and log-uniform in gate, some held for the whole clip;
-every one is rendered once and its features kept, 5.5 kB a clip. The shipped weights come from
+every one is rendered once and its features kept, 9 kB a clip. Where the instrument has symmetries
+(`synth_jax.symmetries`), a clip is another one of its equals at every pass: the same features, or some that
+are known without another render, and the knobs of a preset that sounds so. The network does not learn the
+clips by heart so soon, and is trained for longer. The shipped weights come from
 
     python -m ddsprl.fitting.guess_training --out ddsprl/fitting/data/guess_serum_lite.npz
 """
@@ -13,7 +16,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +25,7 @@ import optax
 
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.fitting.guess import Guess, Variables, save_guess, standardized
+from ddsprl.fitting.guess_clips import Clips, equals_of, heard_clip
 from ddsprl.fitting.guess_features import (
     DURATION_S,
     HIGHEST_MIDI,
@@ -29,7 +33,6 @@ from ddsprl.fitting.guess_features import (
     RATE_HZ,
     SHORTEST_GATE_S,
     GuessFeatures,
-    guess_features,
 )
 from ddsprl.fitting.guess_header import GuessHeader, table_digest
 from ddsprl.fitting.guess_network import GuessNetwork
@@ -54,6 +57,7 @@ class TrainingConfig:
         renders: training clips.
         validation: clips rendered beside them, to say how good it is; nothing is chosen by them.
         seed: of everything random.
+        symmetries: whether the instrument's symmetries are used.
         epochs: passes over the clips.
         batch: clips a step.
         rate: highest learning rate.
@@ -68,26 +72,15 @@ class TrainingConfig:
     renders: int = 65_536
     validation: int = 4096
     seed: int = 0
-    epochs: int = 16
+    symmetries: bool = True
+    epochs: int = 64
     batch: int = 256
     rate: float = 1.5e-3
     decay: float = 0.02
-    dropout: float = 0.1
-    components: int = 16
-    hidden: int = 512
-    shared: int = 32
-
-
-class Clips(NamedTuple):
-    """Rendered examples, on the host.
-
-    Attributes:
-        u: knob positions, float32 `[n, d]`.
-        features: float16, leaves `[n, ...]`.
-    """
-
-    u: np.ndarray
-    features: GuessFeatures
+    dropout: float = 0.2
+    components: int = 32
+    hidden: int = 768
+    shared: int = 64
 
 
 def draw_presets(key: jax.Array, count: int, instrument: Instrument) -> tuple[jax.Array, Note]:
@@ -105,8 +98,7 @@ def render_clips(config: TrainingConfig, count: int, *, first_chunk: int = 0, sa
     synth = INSTRUMENTS[config.instrument](RATE_HZ, DURATION_S)
 
     def one(u, note, key):
-        features = guess_features(synth.render(u, note, key), note.midi, note.gate_s)
-        return jax.tree.map(lambda x: x.astype(jnp.float16), features)
+        return heard_clip(config.instrument, synth.render(u, note, key), u, note)
 
     draw = jax.jit(partial(in_chunks, one, TOGETHER))
     presets = jax.jit(partial(draw_presets, count=CHUNK, instrument=synth))
@@ -118,7 +110,7 @@ def render_clips(config: TrainingConfig, count: int, *, first_chunk: int = 0, sa
         # The last chunk is cut before it is rendered: what is charged is what is used.
         keep = min(CHUNK, count - i * CHUNK)
         u, notes, keys = jax.tree.map(lambda x: x[:keep], (u, notes, jax.random.split(noise, CHUNK)))  # noqa: B023
-        parts.append(jax.tree.map(np.asarray, Clips(u, draw(u, notes, keys))))
+        parts.append(jax.tree.map(np.asarray, draw(u, notes, keys)))
         if (i + 1) % 8 == 0 or (i + 1) * CHUNK >= count:
             say(f"rendered {i * CHUNK + keep:,} of {count:,} clips, {time.perf_counter() - begin:.0f} s")
     return jax.tree.map(lambda *x: np.concatenate(x), *parts)
@@ -169,7 +161,9 @@ def train(config: TrainingConfig, clips: Clips, *, say=print) -> Guess:
 
     @jax.jit
     def step(params, state, batch: Clips, i):
-        key = jax.random.fold_in(noise, i)
+        mapping, key = jax.random.split(jax.random.fold_in(noise, i))
+        if config.symmetries:
+            batch = equals_of(config.instrument, mapping, batch)
         loss, slope = jax.value_and_grad(lambda p: nll(network, statistics, p, batch, key))(params)
         update, state = optimizer.update(slope, state, params)
         return optax.apply_updates(params, update), state, loss
@@ -238,8 +232,9 @@ def _run(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="npz file of weights; not overwritten")
     for field in dataclasses.fields(TrainingConfig):
         kind: Any = field.type
+        known: Any = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
         parser.add_argument(
-            f"--{field.name}", type=kind, default=field.default, help=f"default {field.default}"
+            f"--{field.name}", default=field.default, help=f"default {field.default}", **known
         )
     options = vars(parser.parse_args(arguments))
     out: Path = options.pop("out")

@@ -11,6 +11,7 @@ from scipy import stats
 
 from ddsprl.fitting import guess_training
 from ddsprl.fitting.guess import Guess, guess_starts, load_guess, mixture_of, save_guess
+from ddsprl.fitting.guess_clips import equals_of, heard_clip
 from ddsprl.fitting.guess_features import (
     BINS_PER_OCTAVE,
     LOWEST_OCTAVE,
@@ -256,3 +257,30 @@ def test_64_guesses_beat_256_random_presets():
         loss = scores(synth.snap(jnp.concatenate([guesses, random])), prepare(audio[i], note), keys[3])
         wins += int(loss[:64].min() < loss[64:].min())
     assert wins >= 13
+
+
+def test_equals_of_clips_are_heard_as_their_presets_sound():
+    synth, count = serum_lite(RATE_HZ, 0.5), 48
+    keys = jax.random.split(jax.random.key(11), 3)
+    u, notes = guess_training.draw_presets(keys[0], count, synth)
+    noise = jax.random.split(keys[1], count)
+    render = jax.jit(jax.vmap(synth.render))
+    clip = jax.jit(jax.vmap(lambda audio, u, note: heard_clip("serum_lite", audio, u, note)))
+    clips = clip(render(u, notes, noise), u, notes)
+    equals = jax.jit(lambda key, clips: equals_of("serum_lite", key, clips))(keys[2], clips)
+    assert np.mean(np.abs(equals.u - u).max(axis=1) > 0.01) > 0.9
+    exchanged = np.abs(np.asarray(equals.note.midi - notes.midi)) > 0.1
+    assert 0.2 < exchanged.mean() < 0.8
+    again = clip(render(equals.u, equals.note, noise), equals.u, equals.note)
+    # A gate that outlasts the clip may be any; half precision; points near the pictures' floor.
+    for a, b in zip(equals.features, again.features, strict=True):
+        assert np.quantile(np.abs(np.asarray(a) - np.asarray(b, np.float32)), 0.999) < 0.02
+    np.testing.assert_allclose(equals.features.numbers, again.features.numbers, atol=5e-3)
+    np.testing.assert_allclose(equals.peak, again.peak, rtol=1e-2, atol=1e-4)
+
+
+def test_an_instrument_without_symmetries_keeps_its_clips():
+    u, notes = guess_training.draw_presets(KEY, 4, sine(RATE_HZ, 0.5))
+    audio = jnp.stack([jnp.asarray(tone(220.0))] * 4)
+    clips = jax.vmap(lambda audio, u, note: heard_clip("sine", audio, u, note))(audio, u, notes)
+    jax.tree.map(np.testing.assert_array_equal, equals_of("sine", KEY, clips).u, u)
