@@ -46,8 +46,8 @@ class ScheduleConfig:
     """
 
     adaptive: bool = False
-    first_rate: float = 0.2
-    last_rate: float = 0.02
+    first_rate: float = 0.1
+    last_rate: float = 0.01
     least: float = 0.1
     momentum: float = 0.8
     momentum_span: float = 0.1
