@@ -5,7 +5,8 @@
 On a software plant the loop is compiled, a segment of iterations at a time, so that progress can be shown, a
 run can be stopped, and every budget uses the same program. A search of several legs (`ddsprl.fitting.budget`)
 has a program for each, and goes on from the archive. Everything is evaluated as a preset sounds
-(discrete knobs snapped; their gradient is straight through) and with one noise key, so that losses compare.
+(discrete knobs snapped; their gradient is straight through) and with one noise key, so that losses compare; a
+leg may ask for fresh noise at every iteration, and then begins with an archive of its own.
 
 What is left at the end and does not pay for an iteration is spent on hearing the finalists with other noise
 keys: a budget of N renders is N renders.
@@ -20,7 +21,7 @@ import jax.numpy as jnp
 from ddsprl.fitting.budget import Stretch
 from ddsprl.fitting.problem import BAD_LOSS
 from ddsprl.fitting.search import Members, empty_members, keep_distinct
-from ddsprl.fitting.solver import Answer, Query, Solver, Space, Start
+from ddsprl.fitting.solver import Answer, Query, Solver, Space, Start, hears_fresh_noise
 
 FINALISTS = 8
 SEGMENT = 32
@@ -66,7 +67,7 @@ class Keys(NamedTuple):
     """Randomness of one run.
 
     Attributes:
-        noise: of the plant, the same for every candidate.
+        noise: of the plant, the same for every candidate unless a leg asks for fresh noise.
         solver: of everything that the solver draws.
         judge: of the plant when finalists are heard again.
     """
@@ -111,9 +112,15 @@ def first_run(solver: Solver, starts: jax.Array, raw: jax.Array, space: Space, k
 
 
 def handed_over(solver: Solver, run: Run, space: Space, keys: Keys) -> Run:
-    """The run as another solver goes on with it, from the archive."""
+    """The run as another solver goes on with it, from the archive.
+
+    Losses under the shared noise key, which the search has fitted, and under fresh ones do not compare: where
+    the solver hears fresh noise, what was found before counts again only when it is heard again.
+    """
     key = jax.random.fold_in(jax.random.fold_in(keys.solver, 0), run.iteration)
-    return run._replace(state=solver.init(key, Start(*run.archive), space))
+    state = solver.init(key, Start(*run.archive), space)
+    archive = empty_archive(run.archive.u.shape[1]) if hears_fresh_noise(solver) else run.archive
+    return run._replace(state=state, archive=archive)
 
 
 def advance(
@@ -144,7 +151,9 @@ def advance(
 def iterate(problem: Plantlike, solver: Solver, run: Run, target: Any, keys: Keys, stretch: Stretch) -> Run:
     """One turn of the loop: ask, evaluate, tell."""
     query, run = asked(solver, run, keys, stretch)
-    heard, answer = answer_query(problem, query, target, keys.noise)
+    fresh = hears_fresh_noise(solver)
+    noise = jax.random.fold_in(keys.noise, run.iteration) if fresh else keys.noise
+    heard, answer = answer_query(problem, query, target, noise)
     return told(solver, run, query, heard, answer, keys)
 
 

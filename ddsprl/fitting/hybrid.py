@@ -20,7 +20,8 @@ and is worth something only after some steps down. A replica that keeps a slot g
 
 The budget has two legs. In the first the replicas stand side by side; in the second the best preset goes down
 `alone`, by the same law, and has all gradients to itself: going on side by side to the end ended farther off
-(`configs/tune_hybrid.yaml`).
+(`configs/tune_hybrid.yaml`). Side by side all hear one noise key, so that their losses compare; alone, every
+step hears a `fresh` one: with one key throughout, what was found fitted that key's noise.
 
 With the default settings the probes are the dither and the step falls with the budget: the continuous
 dither and the scheduler's adaptation are off (`ScheduleConfig`), since neither paid at equal cost.
@@ -117,6 +118,7 @@ class Hybrid:
         discrete_often: how often a probe redraws a discrete knob, beside a continuous one.
         reserved: slots that only probes can take at an exchange.
         alone: share of the budget, at its end, in which the best preset goes on alone, without probes.
+        fresh: whether the best, once alone, hears other noise at every step, so that it cannot fit the noise.
     """
 
     replicas: int = 4
@@ -132,6 +134,7 @@ class Hybrid:
     discrete_often: float = 2.0
     reserved: int = 2
     alone: float = 0.5
+    fresh: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a share that is none.
@@ -145,11 +148,18 @@ class Hybrid:
     @property
     def legs(self) -> tuple[Leg, ...]:
         """Side by side, then alone."""
-        together = replace(self, alone=0.0)
-        if not self.alone or (self.replicas, self.probes) == (1, 0):
+        last = replace(self, alone=0.0, replicas=1, probes=0, exchange_every=0)
+        if (self.replicas, self.probes) == (1, 0):
+            return (Leg(replace(self, alone=0.0), 1.0),)
+        together = replace(self, alone=0.0, fresh=False)
+        if not self.alone:
             return (Leg(together, 1.0),)
-        last = replace(together, replicas=1, probes=0, exchange_every=0)
         return Leg(together, 1.0 - self.alone), Leg(last, self.alone)
+
+    @property
+    def fresh_noise(self) -> bool:
+        """Only of the best alone: exchanges compare losses."""
+        return self.fresh and not self.alone and (self.replicas, self.probes) == (1, 0)
 
     @property
     def scores(self) -> int:

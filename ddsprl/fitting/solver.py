@@ -147,6 +147,15 @@ def legs_of(solver: Solver) -> tuple[Leg, ...]:
     return getattr(solver, "legs", (Leg(solver, 1.0),))
 
 
+def hears_fresh_noise(solver: Solver) -> bool:
+    """Whether every iteration has a noise key of its own (`fresh_noise` of the solver); else all share one.
+
+    With one key losses compare, and a search in the end fits the noise. With fresh ones a loss is a draw:
+    for solvers that go by slopes and do not choose by single losses.
+    """
+    return getattr(solver, "fresh_noise", False)
+
+
 def space_of(table: Table, free: jax.Array, locked: jax.Array) -> Space:
     """The space of an instrument's knobs."""
     return Space(free, locked, jnp.asarray([float(spec.choices) for spec in table], free.dtype))

@@ -12,7 +12,8 @@ from ddsprl.fitting.hybrid import Hybrid, HybridState
 from ddsprl.fitting.monitor import DIVERGING, WINDOW
 from ddsprl.fitting.reparam import to_bounded
 from ddsprl.fitting.schedule import ScheduleConfig
-from ddsprl.fitting.solver import Answer, Space, Start
+from ddsprl.fitting.solve import solve
+from ddsprl.fitting.solver import Answer, Space, Start, hears_fresh_noise
 
 D, KEY = 3, jax.random.key(5)
 SPACE = Space(jnp.asarray([1.0, 1.0, 0.0]), jnp.asarray([0.0, 0.0, 0.25]), jnp.zeros(D))
@@ -226,3 +227,38 @@ def test_a_share_that_is_none_is_refused():
     for alone in (-0.1, 1.0):
         with pytest.raises(ValueError, match=f"alone is {alone}; allowed"):
             Hybrid(alone=alone)
+
+
+class Noisy(laws.Quadratic):
+    """A bowl whose losses are off by what the noise key says, the slopes not."""
+
+    def gradients(self, u, target, key):
+        loss, slope = super().gradients(u, target, key)
+        return loss + 0.01 * jax.random.normal(key), slope
+
+
+def test_the_best_alone_hears_fresh_noise_and_begins_an_archive_of_its_own():
+    keys = jax.random.split(jax.random.key(0), 1)
+    given = {"targets": laws.bowls(), "starts": laws.far_starts(), "budget": 1001, "keys": keys}
+
+    def found(**settings):
+        return solve(Noisy(), Hybrid(watch=False, **settings), gradient_cost=laws.GRADIENT_COST, **given)
+
+    plain, heard = found(fresh=False), found()
+    cost = np.diff(plain.curve_renders)
+    together = int((cost == cost[0]).sum())
+    np.testing.assert_array_equal(heard.curve_loss[:, : together + 1], plain.curve_loss[:, : together + 1])
+    # At the end it stands still: what a loss still does is the noise's doing.
+    assert plain.traces["loss"][0, -50:].std() < 1e-3
+    assert 5e-3 < heard.traces["loss"][0, -50:].std() < 2e-2
+    # The first that counts of the new archive is the best of the old one, heard again.
+    assert heard.curve_loss[0, together + 1] == heard.traces["loss"][0, together]
+
+
+def test_who_hears_fresh_noise():
+    together, alone = (leg.solver for leg in Hybrid().legs)
+    assert not hears_fresh_noise(together) and hears_fresh_noise(alone)
+    assert not any(hears_fresh_noise(leg.solver) for leg in Hybrid(fresh=False).legs)
+    # A search that is alone from the beginning hears it throughout; one that is never alone does not.
+    assert hears_fresh_noise(Hybrid(replicas=1, probes=0, exchange_every=0).legs[0].solver)
+    assert not hears_fresh_noise(Hybrid(alone=0.0).legs[0].solver)
