@@ -282,5 +282,15 @@ def test_equals_of_clips_are_heard_as_their_presets_sound():
 def test_an_instrument_without_symmetries_keeps_its_clips():
     u, notes = guess_training.draw_presets(KEY, 4, sine(RATE_HZ, 0.5))
     audio = jnp.stack([jnp.asarray(tone(220.0))] * 4)
-    clips = jax.vmap(lambda audio, u, note: heard_clip("sine", audio, u, note))(audio, u, notes)
+    clips = jax.jit(jax.vmap(lambda audio, u, note: heard_clip("sine", audio, u, note)))(audio, u, notes)
     jax.tree.map(np.testing.assert_array_equal, equals_of("sine", KEY, clips).u, u)
+
+
+def test_the_command_trains_and_writes_weights_that_can_be_read(tmp_path, capsys):
+    out, sizes = tmp_path / "weights.npz", {"renders": 32, "validation": 8, "epochs": 1, "batch": 16}
+    sizes |= {"components": 2, "hidden": 8, "shared": 2}
+    options = [x for name, value in sizes.items() for x in (f"--{name}", str(value))]
+    assert guess_training.main(["--out", str(out), "--instrument", "sine", "--no-symmetries", *options]) == 0
+    assert str(out) in capsys.readouterr().out
+    header = load_guess(out).header
+    assert (header.training_renders, header.components, header.instrument) == (32, 2, "sine")
