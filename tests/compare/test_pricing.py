@@ -114,7 +114,7 @@ def test_nested_settings_are_in_the_results(charged):
         0,
         9,
     )
-    assert settings["schedule"]["first_rate"] == 0.2
+    assert settings["schedule"]["first_rate"] == 0.1
     given = next(m for m in results["options"]["methods"] if m["label"] == "hybrid")["settings"]
     assert given["schedule"] == {"dither": 0.0, "patience": 9}
 
