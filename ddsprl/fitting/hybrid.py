@@ -148,12 +148,10 @@ class Hybrid:
     @property
     def legs(self) -> tuple[Leg, ...]:
         """Side by side, then alone."""
-        last = replace(self, alone=0.0, replicas=1, probes=0, exchange_every=0)
-        if (self.replicas, self.probes) == (1, 0):
-            return (Leg(replace(self, alone=0.0), 1.0),)
-        together = replace(self, alone=0.0, fresh=False)
-        if not self.alone:
+        together = replace(self, alone=0.0)
+        if not self.alone or (self.replicas, self.probes) == (1, 0):
             return (Leg(together, 1.0),)
+        last = replace(together, replicas=1, probes=0, exchange_every=0)
         return Leg(together, 1.0 - self.alone), Leg(last, self.alone)
 
     @property
