@@ -38,8 +38,8 @@ class Solution(NamedTuple):
         archive: the best distinct presets, snapped, best first: `u [G, finalists, d]`, `loss [G, finalists]`;
             `BAD_LOSS` for places not taken.
         curve_renders: renders charged after the starts and after every iteration, `[1 + iterations]`.
-        curve_loss: best loss at these points, each preset heard once, `[G, 1 + iterations]`; it may rise where a
-            leg under fresh noise begins, since only what was heard there counts from then on.
+        curve_loss: best loss at these points, each preset heard once, `[G, 1 + iterations]`; it may
+            rise where a leg under fresh noise begins: only what was heard there counts from then on.
         traces: the solver's curves by name, `[G, iterations]`.
         counts: what the solver counted (of `ddsprl.fitting.solver.COUNTS`), over all legs, `[G]`.
         handed: the archive with which the last leg began, as `archive`; None where no leg was reached but the
