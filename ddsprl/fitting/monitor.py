@@ -11,6 +11,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ddsprl.fitting.problem import BAD_LOSS
+
 WINDOW = 12
 SURE = 0.9
 # A rise over the whole window of less than this share of the loss is a plateau, however sure.
@@ -24,7 +26,7 @@ class Monitor(NamedTuple):
     """Memory of the last increments of one loss; a pytree.
 
     Attributes:
-        last: loss of the step before, scalar.
+        last: loss of the step before, scalar; `BAD_LOSS` where none is known.
         increments: l(t+1) - l(t) of the last steps, oldest overwritten first, `[WINDOW]`.
         count: increments seen since the beginning or the last `forget`, scalar.
     """
@@ -58,7 +60,9 @@ def observe(monitor: Monitor, loss: jax.Array) -> Monitor:
     """Take in the next loss; one that is not finite counts as a rise to twice the last one."""
     loss = jnp.where(jnp.isfinite(loss), loss, 2.0 * jnp.abs(monitor.last))
     increments = monitor.increments.at[monitor.count % WINDOW].set(loss - monitor.last)
-    return Monitor(loss, increments, monitor.count + 1)
+    known = monitor.last < BAD_LOSS
+    increments = jnp.where(known, increments, monitor.increments)
+    return Monitor(loss, increments, monitor.count + known.astype(monitor.count.dtype))
 
 
 def read(monitor: Monitor) -> Reading:

@@ -30,7 +30,7 @@ class ScheduleConfig:
 
     Attributes:
         adaptive: False holds every factor at 1 but for `back_off`; the fall with progress stays.
-        first_rate: largest step when the budget is untouched.
+        first_rate: largest step when the budget is untouched; hot slots take `stride` times as much, see `Hybrid`.
         last_rate: largest step when it is spent; geometric between.
         least: smallest step, as a share of the largest.
         momentum: at its middle; the agreement of gradients moves it within `momentum_span` of that.
@@ -47,7 +47,7 @@ class ScheduleConfig:
 
     adaptive: bool = False
     first_rate: float = 0.1
-    last_rate: float = 0.01
+    last_rate: float = 0.02
     least: float = 0.1
     momentum: float = 0.8
     momentum_span: float = 0.1

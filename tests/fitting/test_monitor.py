@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from ddsprl.fitting.monitor import DIVERGING, PLATEAU, STABLE, SURE, WINDOW, forget, observe, read
+from ddsprl.fitting.problem import BAD_LOSS
 
 RUNS = 4000
 
@@ -47,6 +48,15 @@ def test_without_drift_either_verdict_is_rare():
     assert 0.05 < stable < 0.15
     assert 0.05 < diverging < 0.15
     assert plateau > 0.75
+
+
+def test_a_loss_that_is_not_known_is_no_fall():
+    monitor = forget(jnp.float32(BAD_LOSS))
+    for i in range(WINDOW):
+        monitor = observe(monitor, jnp.float32(np.nan if i == 0 else 1.0 + i))
+    assert monitor.count == WINDOW - 2
+    np.testing.assert_allclose(read(monitor).drift, 1.0, rtol=1e-5)
+    assert read(monitor).verdict == DIVERGING
 
 
 def test_confidence_is_calibrated_without_drift():
