@@ -3,10 +3,13 @@
 import contextlib
 import math
 import sys
+import time
 from collections.abc import Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+LINE_EVERY_S = 60.0
 
 
 class MatchProgress:
@@ -24,16 +27,17 @@ class MatchProgress:
 
 
 class _PhaseLines(MatchProgress):
-    """One line when a phase begins and one when it is complete, for logs and pipes."""
+    """One line when a phase begins, one a minute, and one when it is complete, for logs and pipes."""
 
     def __init__(self) -> None:
         self._last: tuple[str, bool] | None = None
+        self._printed_s = 0.0
 
     def update(self, step: int, total: int, best_loss: float, phase: str) -> None:
-        """Prints a line if the phase has changed or is complete."""
-        state = (phase, step >= total)
-        if state != self._last:
-            self._last = state
+        """Prints a line if the phase has changed or is complete, or nothing was printed for a minute."""
+        state, now_s = (phase, step >= total), time.monotonic()
+        if state != self._last or (not state[1] and now_s - self._printed_s >= LINE_EVERY_S):
+            self._last, self._printed_s = state, now_s
             print(f"{phase}: {step}/{total}, {_best(best_loss)}", file=sys.stderr, flush=True)
 
 

@@ -1,6 +1,8 @@
 """Progress on stderr: nothing when quiet, lines in a pipe, a bar on a terminal."""
 
+import itertools
 import math
+import time
 
 import pytest
 
@@ -30,6 +32,16 @@ def test_a_pipe_gets_a_line_when_a_phase_begins_and_ends(capsys):
         "search: 2/2, best loss 1.5000",
         "polish: 1/9, best loss 1.2500",
     ]
+
+
+def test_a_pipe_gets_a_line_a_minute(capsys, monkeypatch):
+    clock = itertools.count(100.0, 25.0)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    with match_progress(False) as progress:
+        for step in range(8):
+            progress.update(step, 8, 1.0, "search")
+    steps = [line.split()[1] for line in capsys.readouterr().err.splitlines()]
+    assert steps == ["0/8,", "3/8,", "6/8,"]
 
 
 def test_a_terminal_gets_a_bar_on_stderr(capsys, monkeypatch):
