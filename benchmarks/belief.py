@@ -2,8 +2,7 @@
 
 On held-out presets with all knobs unlocked an agent that does nothing but follow its own belief about the
 teacher (`Policy.goal`) turns the modules one after the other. Its knobs then stand where it believes the
-target's to be. The guess (`ddsprl.fitting.guess`) hears the same clips, and knows pitch and gate besides,
-which the agent does not.
+target's to be. The guess (`ddsprl.fitting.guess`) hears the same clips at the same notes.
 
     python benchmarks/belief.py RUN                      # a directory made by python -m ddsprl.train
 """

@@ -41,7 +41,8 @@ class Inversion(NamedTuple):
         yardstick: outside judge's value, mean over fresh noise keys, `[B]`.
         terms: weighted loss terms, each `[B]`.
         audio: sound of the best preset, `[B, n]`.
-        members: all finalists, snapped, distinct ones first, each part best first, `[B, k, d]`.
+        members: all finalists, snapped, `[B, k, d]`: of one search distinct ones first, each part best first;
+            of several pooled searches best first.
         member_loss: their losses, `[B, k]`.
         spread: presets far apart, to begin anew from, snapped, `[B, k, d]`: the best, and those at which a
             search stood side by side before it went on alone; the finalists where it never did.

@@ -2,7 +2,7 @@
 
 A mixture-density network (Bishop 1994, "Mixture Density Networks", Aston University NCRG/94/004): several
 knob settings may sound alike, so it answers with a distribution. Frames of a picture share their first
-layers, which is what lets some ten thousand examples teach it; everything is for one example.
+layers, which is what lets some ten thousands of examples teach it; everything is for one example.
 """
 
 from typing import NamedTuple

@@ -74,11 +74,12 @@ def invert(
         method: `rounds`, or a name of `ddsprl.fitting.registry.SOLVERS`.
         start: of `ddsprl.fitting.starts.STARTS`, where a solver begins; what is usual for the method if None.
             The rounds have starts of their own. Where a sound is outside of what the guess was trained for,
-            the library takes its place, and `start_note` of the result says so.
+            the mixture `best` takes its place, and `start_note` of the result says so.
         midi: note number, one for all or one each; estimated if None.
         gate_s: seconds the key is held, likewise.
-        library: pages of random presets to start from; made in memory if None, and kept for later calls.
-        bank: further knob vectors to start from, `[k, d]`.
+        library: pages of random presets for starts that need one; made in memory if None, and kept for later
+            calls.
+        bank: further knob vectors, `[k, d]`, for the starts `bank`, `best` and `mixed`, and for the rounds.
         budget: renders a target, a gradient charged as `GRADIENT_COST`.
         config: of the search.
         inverter: compiled programs to reuse between calls; overrides `library` and `config`.
@@ -170,7 +171,7 @@ def invert_stream(
         start: likewise.
         midi: note number of all; estimated if None.
         gate_s: seconds the key is held, of all; estimated if None.
-        bank: further knob vectors to start from, `[k, d]`.
+        bank: as of `invert`.
         budget: renders a target.
         config: of the search.
         library: of the sounds' length and rate, if all are of one length; made in memory if None.

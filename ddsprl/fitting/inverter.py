@@ -1,4 +1,4 @@
-"""The compiled programs of a match, and the rounds that drive them.
+"""The compiled programs of a match, and the rounds of `--method rounds` that drive some of them.
 
 Programs take a group of targets at a time: one on a CPU, where a single target's candidates already fill
 the cache, many on an accelerator. All shapes are fixed by the configuration, so that each program is compiled

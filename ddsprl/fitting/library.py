@@ -1,4 +1,4 @@
-"""A library of random presets with their features: the best place to start a match from.
+"""A library of random presets with their features: where to start a match from without a trained guess.
 
 Some thousands of presets are rendered once on a grid of pitches and gates; a target is compared with the
 stored features of the nearest page in milliseconds, and only the closest presets are rendered again at the

@@ -74,7 +74,8 @@ def ready(
 def pitch_hypotheses(samples: np.ndarray, sample_rate: int) -> tuple[tuple[float, ...], float]:
     """MIDI notes that a sound may have, and how periodic it is (0 to 1).
 
-    Only one if the sound is surely periodic. Otherwise the estimate's octaves and plain guesses join it.
+    Only one if the sound is surely periodic. Otherwise the estimate's octaves and plain guesses join it; of a
+    sound that is hardly periodic only the guesses are left.
     """
     # A fixed length, so that clips of any length share one compiled program.
     window = np.asarray(fit_length(samples, sample_rate), np.float32)

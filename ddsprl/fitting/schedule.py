@@ -13,8 +13,8 @@ so its memory is finite and in the state:
 
 All gains are bounded, and the bounds of the step fall with the share of the budget that is spent.
 
-`hybrid` ships with the adaptation off (`adaptive`): at equal cost it won half of the runs against the plain
-fall of the step with the budget (`configs/compare.yaml`, row `adaptive_schedule`).
+`hybrid` ships with the adaptation off (`adaptive`): at equal cost it did not win against the plain fall of
+the step with the budget (`configs/compare.yaml`, row `adaptive_schedule`).
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,8 @@ class ScheduleConfig:
 
     Attributes:
         adaptive: False holds every factor at 1 but for `back_off`; the fall with progress stays.
-        first_rate: largest step when the budget is untouched; hot slots take `stride` times as much, see `Hybrid`.
+        first_rate: largest step when the budget is untouched; hot slots of `Hybrid` take longer ones, see
+            there.
         last_rate: largest step when it is spent; geometric between.
         least: smallest step, as a share of the largest.
         momentum: at its middle; the agreement of gradients moves it within `momentum_span` of that.

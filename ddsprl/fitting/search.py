@@ -1,10 +1,10 @@
-"""One round of the match: take in candidates, keep the best distinct ones, polish them by gradient descent.
+"""One round of `--method rounds`: take in candidates, keep the best distinct ones, polish them by descent.
 
     members [k]  ─┐
                   ├─ score ── keep the k best that differ ── Adam in unbounded coordinates ──▶ members [k]
     candidates [m]┘                                           (best point visited is kept)
 
-A match is this round repeated: the first with candidates from the library, the preset bank and cues, the
+The method is this round repeated: the first with candidates from the library, the preset bank and cues, the
 next with jumps from the members themselves. Losers drop out as better candidates come in. Every round has the
 same shapes, so one program is compiled for all of them.
 """

@@ -20,7 +20,7 @@ from synth_jax import Instrument, Note
 from synth_jax.params import nearest_hint
 from synth_jax.units import midi_to_hz
 
-# Share of the mixed start that gets the target's own envelope, and the most that the bank may take.
+# Share of the start `best` that gets the target's own envelope, and the most that the bank may take.
 CUE_SHARE, BANK_SHARE = 0.25, 0.25
 
 

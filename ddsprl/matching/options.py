@@ -45,10 +45,10 @@ class MatchOptions:
     run: Path | None = None
     """Directory of the training run whose agent is to play; for --method agent."""
     polish: bool = False
-    """Hand the agent's best preset to the gradient matcher, with the budget."""
+    """Hand the agent's best presets to the gradient matcher, with the budget."""
     start: str | None = None
-    """Where a solver begins: best, guess, library, bank, cues, neutral, random; if not given, where it does
-    best. The rounds have a start of their own."""
+    """Where a solver begins: guess, mixed, best, library, bank, cues, neutral, random; if not given,
+    where it does best. The rounds have a start of their own."""
     top: int = 1
     """Presets to write for each target, best first, that differ in their knobs and to the ear: preset.json,
     preset_2.json and so on; fewer where no more differ. Each takes a search of its own, with the budget."""

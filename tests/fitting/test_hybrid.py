@@ -284,7 +284,7 @@ def test_losses_of_the_starts_are_nothing_to_who_hears_fresh_noise():
         asked = np.asarray(places(state)[0])
         state = turn(law, state, [loss], uphill, i=i)
         lowest = asked if loss == 1.0 else lowest
-        # The first loss has none before it: nothing is known of a drift, and nothing drops from a start's loss.
+        # The first loss has none before it: nothing drops from the loss of a start.
         assert state.course.monitor.count[0] == i or state.backed_off
         if state.backed_off:
             break
