@@ -30,8 +30,8 @@ class PosteriorConfig:
 
     Attributes:
         temperatures: T of the ladder in units of the loss, rising; the first one is what is reported. The
-            default is what benchmarks/posterior.py found for most presets, each from the others, with the default
-            objective and this much sampling.
+            default is what benchmarks/posterior.py found for most presets, each from the others, with the
+            default objective and this much sampling.
         chains: at every temperature, even.
         jumps: Metropolis jumps of every chain in a cycle, half of them redraws, half differences.
         drifts: moves of the law in a cycle.

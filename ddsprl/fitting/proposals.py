@@ -38,8 +38,8 @@ def jumps(
     """One changed copy of every parent.
 
     A copy gets some knobs, at least one and on average one, two or four, redrawn (uniform, a stop, or another
-    candidate's value), or some knobs moved by a normal step, or the knobs of one block taken over from another
-    candidate.
+    candidate's value), or some knobs moved by a normal step, or the knobs of one block taken over from
+    another candidate.
 
     Args:
         key: PRNG key.
