@@ -15,8 +15,8 @@ unbounded coordinates (`reparam`); the dither is thrown in knob units. The loop 
 Replicas stand on a ladder from cold to hot: hot slots take longer steps, up to `stride` times the coldest's,
 and the dither of slot r is scaled by r / (replicas - 1). Short steps are meant for a start that is nearly
 right, long ones for a sound that no start is near; what that is worth is in the README. Every
-`exchange_every` steps all of them and the best probes (jumps: perturbed winners, crossings) are ranked: the best distinct ones
-take the slots, the best one the coldest, and losers are gone.
+`exchange_every` steps all of them and the best probes (jumps: perturbed winners, crossings) are ranked: the
+best distinct ones take the slots, the best one the coldest, and losers are gone.
 The hottest slots are for the best probes even where a replica is better: a jump over a hill lands on a slope,
 and is worth something only after some steps down. A replica that keeps a slot goes on as if nothing had been.
 
