@@ -274,7 +274,8 @@ def test_the_best_alone_hears_fresh_noise_and_begins_an_archive_of_its_own():
 
 
 def test_losses_of_the_starts_are_nothing_to_who_hears_fresh_noise():
-    law = replace(Hybrid(stride=1.0).legs[1].solver, schedule=ScheduleConfig(last_rate=0.1))
+    law = Hybrid(replicas=1, probes=0, exchange_every=0, alone=0.0, schedule=ScheduleConfig(last_rate=0.1))
+    assert hears_fresh_noise(law)
     state, uphill = law.init(KEY, Start(START.u, jnp.asarray([-5.0, 2.0])), SPACE), [[-1.0, 1.0, 0.0]]
     np.testing.assert_allclose(places(state), START.u[:1], atol=1e-5)
     # It falls, then rises: the guard puts it back to the best that it heard, not to where it began.
