@@ -49,7 +49,7 @@ from ddsprl.fitting.solve import solve
 
 STARTS = 64
 # Random presets are far off, and suit the law with twice its steps; the replicas stay side by side.
-FROM_AFAR = Hybrid(alone=0.0, stride=1.0, schedule=ScheduleConfig(first_rate=0.2, last_rate=0.02))
+FROM_AFAR = Hybrid(alone=0.0, schedule=ScheduleConfig(first_rate=0.2, last_rate=0.02))
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "posterior.png"
 
 

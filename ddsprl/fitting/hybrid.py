@@ -12,9 +12,7 @@ unbounded coordinates (`reparam`); the dither is thrown in knob units. The loop 
     update    the law                                                                      `_update`
     plant     the new positions are asked for                                              `ask`
 
-Replicas stand on a ladder from cold to hot: hot slots take longer steps, up to `stride` times the coldest's,
-and the dither of slot r is scaled by r / (replicas - 1). Short steps are meant for a start that is nearly
-right, long ones for a sound that no start is near; what that is worth is in the README. Every
+Replicas stand in a row from cold to hot: the dither of slot r is scaled by r / (replicas - 1). Every
 `exchange_every` steps all of them and the best probes (jumps: perturbed winners, crossings) are ranked: the
 best distinct ones take the slots, the best one the coldest, and losers are gone.
 The hottest slots are for the best probes even where a replica is better: a jump over a hill lands on a slope,
@@ -121,7 +119,6 @@ class Hybrid:
         reserved: slots that only probes can take at an exchange.
         alone: share of the budget, at its end, in which the best preset goes on alone, without probes.
         fresh: whether the best, once alone, hears other noise at every step, so that it cannot fit the noise.
-        stride: step of the hottest slot over the coldest's, geometric between; a single replica's is 1.
     """
 
     replicas: int = 4
@@ -138,18 +135,15 @@ class Hybrid:
     reserved: int = 2
     alone: float = 0.5
     fresh: bool = True
-    stride: float = 4.0
 
     def __post_init__(self) -> None:
-        """Refuse a share that is none, and a ladder that does not lead up.
+        """Refuse a share that is none.
 
         Raises:
-            ValueError: `alone` or `stride`, its value and what is allowed.
+            ValueError: `alone`, its value and what is allowed.
         """
         if not 0.0 <= self.alone < 1.0:
             raise ValueError(f"alone is {self.alone}; allowed is a share of the budget, 0 to below 1")
-        if not 1.0 <= self.stride < float("inf"):
-            raise ValueError(f"stride is {self.stride}; allowed is 1 or more")
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -215,7 +209,7 @@ class Hybrid:
         gains, reading = state.course.gains, state.reading
         config, progress = self.schedule, state.progress
         return {
-            "alpha": jnp.mean(self._steps(state)),
+            "alpha": jnp.mean(schedule.alpha(gains, progress, config)),
             "mu": jnp.mean(schedule.mu(gains, config)),
             "sigma": jnp.mean(schedule.sigma(gains, progress, config)),
             "agreement": jnp.mean(gains.agreement),
@@ -307,7 +301,7 @@ class Hybrid:
         # Both averages start at 0 (Adam, eq. 3); mu moves, so its middle stands for it.
         unbiased = first / (1.0 - config.momentum**age)[:, None]
         scale = jnp.sqrt(second / (1.0 - SECOND_MOMENT**age)[:, None]) + 1e-8
-        alpha = self._steps(state)[:, None]
+        alpha = schedule.alpha(course.gains, state.progress, config)[:, None]
         z = course.z - alpha * unbiased / scale
         z = self._thrown(key, state, z, second)
         before = to_bounded(course.z)
@@ -315,11 +309,6 @@ class Hybrid:
         z = jnp.where(jnp.abs(moved - to_bounded(z)) > 1e-6, to_unbounded(moved), z)
         course = course._replace(z=z, first=first, second=second, age=age)
         return state._replace(course=course, step=state.step + 1)
-
-    def _steps(self, state: HybridState) -> jax.Array:
-        """Step size of each slot, `[P]`."""
-        ladder = jnp.linspace(0.0, 1.0, self.replicas) if self.replicas > 1 else jnp.zeros(1)
-        return self.stride**ladder * schedule.alpha(state.course.gains, state.progress, self.schedule)
 
     def _thrown(self, key: jax.Array, state: HybridState, z: jax.Array, second: jax.Array) -> jax.Array:
         """Positions after the dither; hot slots are thrown further."""

@@ -30,8 +30,7 @@ class ScheduleConfig:
 
     Attributes:
         adaptive: False holds every factor at 1 but for `back_off`; the fall with progress stays.
-        first_rate: largest step when the budget is untouched; hot slots of `Hybrid` take longer ones, see
-            there.
+        first_rate: largest step when the budget is untouched.
         last_rate: largest step when it is spent; geometric between.
         least: smallest step, as a share of the largest.
         momentum: at its middle; the agreement of gradients moves it within `momentum_span` of that.

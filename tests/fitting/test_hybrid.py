@@ -19,7 +19,7 @@ D, KEY = 3, jax.random.key(5)
 SPACE = Space(jnp.asarray([1.0, 1.0, 0.0]), jnp.asarray([0.0, 0.0, 0.25]), jnp.zeros(D))
 START = Start(jnp.asarray([[0.5, 0.5, 0.25], [0.2, 0.8, 0.25]]), jnp.asarray([1.0, 2.0]))
 CALM = ScheduleConfig(adaptive=True, dither=0.0)
-LAW = Hybrid(replicas=2, probes=0, exchange_every=0, schedule=CALM, stride=1.0)
+LAW = Hybrid(replicas=2, probes=0, exchange_every=0, schedule=CALM)
 STILL = [[0.0] * D] * 2
 # Constant steps, momentum and dither.
 LANGEVIN = ScheduleConfig(
@@ -51,18 +51,6 @@ def test_replicas_begin_at_the_starts_and_go_downhill():
     assert moved[0, 0] < -0.01
     assert moved[0, 1] > 0.01
     np.testing.assert_allclose(moved[1], 0.0, atol=1e-5)
-
-
-def test_hot_slots_take_longer_steps():
-    law = Hybrid(replicas=3, probes=0, exchange_every=0, stride=9.0, slew=1.0)
-    start = Start(jnp.asarray([[0.5, 0.5, 0.25], [0.4, 0.6, 0.25], [0.2, 0.8, 0.25]]), jnp.arange(3.0))
-    state = law.init(KEY, start, SPACE)
-    after = turn(law, state, [1.0, 2.0, 3.0], [[1.0, -1.0, 0.0]] * 3)
-    moved = np.asarray(after.course.z - state.course.z)[:, :2]
-    # The first step of Adam is as long as the rate, whatever the gradient.
-    expected = law.schedule.first_rate * np.array([1.0, 3.0, 9.0])
-    np.testing.assert_allclose(moved, expected[:, None] * [-1.0, 1.0], rtol=1e-3)
-    np.testing.assert_allclose(law.trace(after)["alpha"], expected.mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("what", ["loss", "slope", "bad loss"])
@@ -208,7 +196,7 @@ ABLATIONS = {
     "no crossing": Hybrid(cross_starts=False),
     "descent": LAW,
     "side by side to the end": Hybrid(alone=0.0),
-    "langevin": Hybrid(replicas=2, probes=0, exchange_every=0, alone=0.0, stride=1.0, schedule=LANGEVIN),
+    "langevin": Hybrid(replicas=2, probes=0, exchange_every=0, alone=0.0, schedule=LANGEVIN),
 }
 
 
@@ -231,10 +219,10 @@ def test_the_best_goes_on_alone_and_the_step_falls_as_if_nothing_had_happened():
     assert cost[0] == 8 + 4 * laws.GRADIENT_COST and set(cost[side_by_side:]) == {laws.GRADIENT_COST}
     # It begins at the best of all so far, and the step depends on the share of the budget alone.
     begun = found.traces["loss"][0, side_by_side]
-    np.testing.assert_allclose(begun, found.curve_loss[0, side_by_side], rtol=1e-3)
+    near = 1e-3 * found.curve_loss[0, 0]
+    np.testing.assert_allclose(begun, found.curve_loss[0, side_by_side], atol=near)
     config, spent = ScheduleConfig(), (found.curve_renders[:-1] - 8) / (1001 - 8)
     expected = config.first_rate * (config.last_rate / config.first_rate) ** spent
-    expected[:side_by_side] *= np.mean(law.stride ** np.linspace(0.0, 1.0, law.replicas))
     np.testing.assert_allclose(found.traces["alpha"][0], expected, rtol=0.06)
 
 
@@ -242,9 +230,6 @@ def test_a_share_that_is_none_is_refused():
     for alone in (-0.1, 1.0):
         with pytest.raises(ValueError, match=f"alone is {alone}; allowed"):
             Hybrid(alone=alone)
-    for stride in (0.5, float("nan")):
-        with pytest.raises(ValueError, match=f"stride is {stride}; allowed"):
-            Hybrid(stride=stride)
 
 
 class Noisy(laws.Quadratic):
