@@ -202,8 +202,14 @@ def _reach(numbers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _curve(curve: Mapping[str, Any]) -> dict[str, tuple[list[float], list[float]]]:
-    """Best loss so far against renders, for the stage with relaxed knobs and the one with snapped knobs."""
+    """Best loss so far against renders, for the stage with relaxed knobs and the one with snapped knobs.
+
+    A solver's curve is that already; it rises where the search begins to hear fresh noise, from where on what it
+    had heard before does not count.
+    """
     renders, loss, snapped = (np.asarray(curve[name]) for name in ("renders", "loss", "snapped"))
+    if snapped.all():
+        return {"snapped": (renders.tolist(), loss.tolist())}
     stages = {"relaxed": ~snapped, "snapped": snapped}
     return {
         name: (renders[chosen].tolist(), np.minimum.accumulate(loss[chosen]).tolist())
@@ -238,6 +244,7 @@ def _numbers(recording: Recording, found: Inversion, index: int) -> dict[str, An
         "gradients": found.gradients,
         "judge_renders": found.judge_renders,
         "library_renders": found.library_renders,
+        "counts": {name: int(values[index]) for name, values in found.counts.items()},
         "locked": [name for name, free in zip(found.names, found.free, strict=True) if not free],
         "interrupted": found.interrupted,
         "curve": {

@@ -4,7 +4,9 @@
 
 A curve has `renders` (charged), `seconds` (of one target) and `loss` (best so far, as the search hears
 itself), lists of one length. It is a staircase: between two places the loss is that of the earlier one, so
-places where nothing got better are left out, but for the last one.
+places where nothing got better are left out, but for the last one. A search that begins to hear other noise
+on its way begins a best of its own: there the staircase stays at what it had until that one first improves,
+and may then stand higher.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,9 @@
 """Anytime curves: median excess against renders and against seconds, one row of panels a part of the suite.
 
-A curve is what the search itself hears (one noise key, snapped), at the largest budget, with the 95 %
-bootstrap band of its median; a dot is a judged result (fresh noise keys), one a budget.
+A curve is the best that the search itself has heard so far (snapped; under one noise key, or as the solver
+hears fresh ones), at the largest budget, with the 95 % bootstrap band of its median; a dot is a judged result
+(noise keys that no search has heard), one a budget. Renders are the search's own: shared work, such as training
+the guesses, is not on the axis, so a method that pays for it ends before its budget.
 """
 
 import os
@@ -27,7 +29,7 @@ LOWEST = 3e-3
 # Of the runs, for the ends of a curve.
 MOST = 0.95
 AXES = (
-    ("renders", "renders{charged}"),
+    ("renders", "renders of the search{charged}"),
     ("seconds", "seconds a target, without compiling"),
 )
 
@@ -56,7 +58,8 @@ def draw_curves(path: str | os.PathLike[str], results: Results, curves: Curves) 
             for axes, (against, label) in zip(row, AXES, strict=True):
                 _draw_panel(axes, results, curves, part, against)
                 axes.set_xlabel(label.format(charged=_charged_text(results)))
-            row[0].set_ylabel("excess over the noise floor\n(1: best of 4,096 random presets)")
+            over = "loss" if part == "recordings" else "excess over the noise floor"
+            row[0].set_ylabel(f"{over}\n(1: best of 4,096 random presets)")
             row[0].set_title(TITLES[part], loc="left", fontsize=12.5, fontweight="bold", pad=10)
         handles, labels = grid[0][0].get_legend_handles_labels()
         columns = min(len(labels), 6)

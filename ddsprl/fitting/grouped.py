@@ -8,7 +8,9 @@ group is always filled up to `group_size()` with copies of its last target, so t
 groups of a length; what is found for a target depends on its own key only.
 """
 
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -61,6 +63,8 @@ class Inversion(NamedTuple):
         start: what each search began at, B names.
         start_note: why that is not what was asked for, each; None where it is.
         monitor: what the monitor said during each search, B of them; None where the method has none.
+        counts: what the solver counted in each search, by name, `[B]`: `failures`, evaluations that were not
+            finite, and those of `ddsprl.fitting.solver.COUNTS` that it has. Empty for the rounds.
     """
 
     u: np.ndarray
@@ -87,6 +91,7 @@ class Inversion(NamedTuple):
     start: tuple[str, ...] = ()
     start_note: tuple[str | None, ...] = ()
     monitor: tuple[MonitorTrace | None, ...] = ()
+    counts: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 class Prepared(NamedTuple):
@@ -126,6 +131,7 @@ def prepare_group(
     bank: np.ndarray,
     free: np.ndarray,
     locked: np.ndarray,
+    given: np.ndarray | None = None,
 ) -> Prepared:
     """Analyse up to `group_size()` targets and find where their searches begin.
 
@@ -139,6 +145,7 @@ def prepare_group(
         bank: presets made by hand, `[b, d]`, which may be none.
         free: `[d]`.
         locked: `[d]`.
+        given: positions that each target's caller has, `[m, k, d]`; needed by the start `given`.
     """
     before, count = inverter.library.renders, len(audio)
     index = np.minimum(np.arange(group_size()), count - 1)
@@ -149,8 +156,11 @@ def prepare_group(
     each = [Note(*(x[i] for x in note)) for i in range(count)]
     synth = inverter.problem.instrument
     used = [usable_start(method.start, synth, float(midi)) for midi in note.midi]
-    rows = zip(audio, each, keys, used, strict=True)
-    starts = np.stack([_starts(inverter, method, x, to, bank, key, name) for x, to, key, (name, _) in rows])
+    own = [None] * count if given is None else given
+    rows = zip(audio, each, keys, used, own, strict=True)
+    starts = np.stack(
+        [_starts(inverter, method, x, to, bank, key, name, mine) for x, to, key, (name, _), mine in rows]
+    )
     spent = inverter.library.renders - before
     start, why = tuple(name for name, _ in used), tuple(reason for _, reason in used)
     return Prepared(targets, starts[index], keys[index], note, free, locked, spent, start, why)
@@ -164,6 +174,7 @@ def _starts(
     bank: np.ndarray,
     key: jax.Array,
     start: str,
+    given: np.ndarray | None,
 ) -> np.ndarray:
     if method.name == ROUNDS:
         return inverter.starts(audio, note, bank, inverter.config.candidates)
@@ -172,10 +183,11 @@ def _starts(
         audio,
         note,
         instrument=inverter.problem.instrument,
-        count=method.starts,
+        count=method.starts if given is None else len(given),
         key=jax.random.split(key, 3)[0],
         library=inverter.library,
         bank=bank if len(bank) else None,
+        given=given,
     )
     return points
 
@@ -194,7 +206,10 @@ def search_group(
     found = search(inverter, method, group, budget, progress)
     count = len(group.note.midi)
     cut = {name: getattr(found, name)[:count] for name in (*PER_TARGET, "members", "member_loss")}
-    return found._replace(**cut, terms={name: x[:count] for name, x in found.terms.items()})
+    cut |= {
+        name: {key: x[:count] for key, x in getattr(found, name).items()} for name in ("terms", "counts")
+    }
+    return found._replace(**cut)
 
 
 def _rounds(
@@ -248,6 +263,7 @@ def _solver(
         judge_renders=(archive.u.shape[1] + 1) * FINAL_KEYS,
         interrupted=found.interrupted,
         monitor=tuple(monitor_trace(found, i) for i in range(len(group.note.midi))),
+        counts={"failures": np.asarray(found.failures), **found.counts},
     )
 
 
@@ -312,6 +328,7 @@ def joined(parts: list[Inversion]) -> Inversion:
     return longest._replace(
         **whole,
         terms={name: np.concatenate([part.terms[name] for part in parts]) for name in longest.terms},
+        counts={name: np.concatenate([part.counts[name] for part in parts]) for name in longest.counts},
         library_renders=sum(part.library_renders for part in parts),
         interrupted=any(part.interrupted for part in parts),
         start=tuple(name for part in parts for name in part.start),

@@ -21,7 +21,8 @@ and is worth something only after some steps down. A replica that keeps a slot g
 The budget has two legs. In the first the replicas stand side by side; in the second the best preset goes down
 `alone`, by the same law, and has all gradients to itself: going on side by side to the end ended farther off
 (`configs/tune_hybrid.yaml`). Side by side all hear one noise key, so that their losses compare; alone, every
-step hears a `fresh` one: with one key throughout, what was found fitted that key's noise.
+step hears a `fresh` one: with one key throughout, what was found fitted that key's noise. The best that a
+diverging one goes back to is then the luckiest draw so far, and the monitor goes on from its loss.
 
 With the default settings the probes are the dither and the step falls with the budget: the continuous
 dither and the scheduler's adaptation are off (`ScheduleConfig`), since neither paid at equal cost.
@@ -36,7 +37,7 @@ import jax.numpy as jnp
 from ddsprl.fitting import monitor as lyapunov
 from ddsprl.fitting import schedule
 from ddsprl.fitting.distinct import distinct_members
-from ddsprl.fitting.dither import dither, shape
+from ddsprl.fitting.dither import SHAPES, dither, shape
 from ddsprl.fitting.monitor import DIVERGING, Monitor, Reading
 from ddsprl.fitting.problem import BAD_LOSS
 from ddsprl.fitting.proposals import jumps
@@ -44,6 +45,7 @@ from ddsprl.fitting.reparam import to_bounded, to_unbounded
 from ddsprl.fitting.schedule import Feedback, Gains, ScheduleConfig
 from ddsprl.fitting.search import Members, empty_members, keep_distinct
 from ddsprl.fitting.solver import Answer, Leg, Query, Space, Start
+from synth_jax.params import nearest_hint
 
 SECOND_MOMENT = 0.95
 JUMP_CHANCE = 2.0
@@ -137,11 +139,18 @@ class Hybrid:
     fresh: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a share that is none.
+        """Refuse settings with which nothing would be searched.
 
         Raises:
-            ValueError: `alone`, its value and what is allowed.
+            ValueError: the setting, its value and what is allowed.
         """
+        least = {"replicas": 1, "probes": 0, "exchange_every": 0, "reserved": 0, "kept_probes": 0}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed are {low} and more")
+        for part in self.shape.split("*"):
+            if part not in SHAPES:
+                raise ValueError(f"no dither shape {part!r}{nearest_hint(part, list(SHAPES))}")
         if not 0.0 <= self.alone < 1.0:
             raise ValueError(f"alone is {self.alone}; allowed is a share of the budget, 0 to below 1")
 
@@ -151,7 +160,9 @@ class Hybrid:
         together = replace(self, alone=0.0)
         if not self.alone or (self.replicas, self.probes) == (1, 0):
             return (Leg(together, 1.0),)
-        last = replace(together, replicas=1, probes=0, exchange_every=0)
+        # The best is the coldest, which is not thrown.
+        still = replace(self.schedule, dither=0.0)
+        last = replace(together, replicas=1, probes=0, exchange_every=0, schedule=still)
         return Leg(together, 1.0 - self.alone), Leg(last, self.alone)
 
     @property
@@ -205,7 +216,10 @@ class Hybrid:
         return jax.lax.cond(due, self._exchange, lambda s: s, state)
 
     def trace(self, state: HybridState) -> dict[str, jax.Array]:
-        """Gains, means over replicas; loss and verdict of the coldest replica; counts so far."""
+        """Gains, means over replicas; verdict of the coldest replica, and the loss that its monitor goes on from;
+        counts so far. What the scheduler has heard (agreement, trend, norm, plateau) stays 0 unless it is
+        `adaptive`.
+        """
         gains, reading = state.course.gains, state.reading
         config, progress = self.schedule, state.progress
         return {

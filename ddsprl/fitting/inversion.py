@@ -32,6 +32,7 @@ from ddsprl.io.ahead import ahead
 from synth_jax import Note
 
 Notes = tuple[np.ndarray, np.ndarray, np.ndarray]
+GIVEN = "given"
 
 
 class Streamed(NamedTuple):
@@ -53,6 +54,7 @@ def invert(
     key: jax.Array,
     method: str = DEFAULT_METHOD,
     start: str | None = None,
+    given: np.ndarray | None = None,
     midi: float | Sequence[float] | np.ndarray | None = None,
     gate_s: float | Sequence[float] | np.ndarray | None = None,
     library: Library | None = None,
@@ -75,6 +77,8 @@ def invert(
         start: of `ddsprl.fitting.starts.STARTS`, where a solver begins; what is usual for the method if None.
             The rounds have starts of their own. Where a sound is outside of what the guess was trained for,
             the mixture `best` takes its place, and `start_note` of the result says so.
+        given: knob positions that a solver begins at, `[k, d]` for all targets or `[B, k, d]`; the start is
+            then `given`, which needs them.
         midi: note number, one for all or one each; estimated if None.
         gate_s: seconds the key is held, likewise.
         library: pages of random presets for starts that need one; made in memory if None, and kept for later
@@ -94,9 +98,10 @@ def invert(
 
     Raises:
         ValueError: targets that are not `[B, n]`, not finite, or notes that do not fit them; an unknown
-            method or start; a budget that does not pay for the starts.
+            method or start; a start that goes without or against `given`; a budget that does not pay for the
+            starts.
     """
-    chosen = make_method(method, start)
+    chosen = make_method(method, _start_of(start, given))
     audio = _sounds(targets)
     if inverter is None:
         inverter = _inverter(sample_rate, audio.shape[1], config or InversionConfig(), library)
@@ -105,7 +110,8 @@ def invert(
     notes = Note(*_notes(audio, midi, gate_s, inverter, jax.random.fold_in(key, len(audio))))
     before = inverter.library.renders
     # A target's key depends on its place in the batch only, not on how many are worked on together.
-    batch = _Batch(audio, notes, _keys(key, np.arange(len(audio))), window, knobs)
+    positions = _positions(given, len(audio), inverter.problem.instrument.n_params)
+    batch = _Batch(audio, notes, _keys(key, np.arange(len(audio))), window, positions, knobs)
     found = joined(_searched(inverter, chosen, batch, budget, progress))
     return found._replace(library_renders=inverter.library.renders - before)
 
@@ -117,6 +123,7 @@ class _Batch(NamedTuple):
     note: Note
     keys: jax.Array
     window: np.ndarray
+    given: np.ndarray | None
     knobs: dict[str, Any]
 
 
@@ -127,10 +134,10 @@ def _searched(
     count, size, parts = len(batch.audio), group_size(), []
     for first in range(0, count, size):
         rows = slice(first, first + size)
-        note, window = Note(*(x[rows] for x in batch.note)), batch.window[rows]
-        group = prepare_group(
-            inverter, method, batch.audio[rows], note, batch.keys[rows], window=window, **batch.knobs
-        )
+        note, keys = Note(*(x[rows] for x in batch.note)), batch.keys[rows]
+        given = None if batch.given is None else batch.given[rows]
+        knobs = batch.knobs | {"window": batch.window[rows], "given": given}
+        group = prepare_group(inverter, method, batch.audio[rows], note, keys, **knobs)
         report = _offset_progress(progress, first // size, -(-count // size))
         try:
             parts.append(search_group(inverter, method, group, budget=budget, progress=report))
@@ -249,6 +256,26 @@ def _knobs(inverter: Inverter, sample_rate: int, audio: np.ndarray, bank, free, 
         "free": _array("free", free, np.ones(d)),
         "locked": _array("locked", locked, np.zeros(d)),
     }
+
+
+def _start_of(start: str | None, given: np.ndarray | None) -> str | None:
+    """The start that `given` means; refuses one without the other."""
+    if (start == GIVEN and given is None) or (start not in (None, GIVEN) and given is not None):
+        raise ValueError(f"start is {start!r} and given is {given!r:.40}; the start 'given' needs positions")
+    return start if given is None else GIVEN
+
+
+def _positions(given: np.ndarray | None, count: int, d: int) -> np.ndarray | None:
+    """Positions of every target, `[B, k, d]`, checked."""
+    if given is None:
+        return None
+    array = np.asarray(given, np.float32)
+    array = np.broadcast_to(array, (count, *array.shape)) if array.ndim == 2 else array
+    if array.ndim != 3 or array.shape[0] != count or array.shape[1] < 1 or array.shape[2] != d:
+        raise ValueError(f"given has shape {np.shape(given)}; expected [k, {d}] or [{count}, k, {d}]")
+    if not ((array >= 0.0) & (array <= 1.0)).all():
+        raise ValueError("given holds positions that are not in [0, 1]")
+    return array
 
 
 def _keys(key: jax.Array, index: np.ndarray) -> jax.Array:

@@ -28,7 +28,8 @@ class MonitorTrace(NamedTuple):
             in any iteration since the point before.
         drift: mean increment of that replica's loss, an iteration, `[points]`.
         confidence: that the expected increment is negative, in [0, 1], `[points]`.
-        loss: of that replica, `[points]`.
+        loss: that its monitor now goes on from, `[points]`: heard in this iteration, or of the best or the
+            newcomer where it was put back or its place was taken.
         alpha: step, mean over replicas, `[points]`.
         sigma: dither, mean over replicas, `[points]`.
         restored: replicas put back because something was not finite, in the whole search.

@@ -77,6 +77,7 @@ def pooled(parts: list[Inversion]) -> Inversion:
         monitor=tuple(whole[part].monitor[i] for i, part in enumerate(best)),
         members=np.take_along_axis(members, order[..., None], axis=1),
         member_loss=np.take_along_axis(losses, order, axis=1),
+        counts={name: sum(part.counts[name] for part in parts) for name in parts[0].counts},
         renders=sum(part.renders for part in parts),
         gradients=sum(part.gradients for part in parts),
         judge_renders=sum(part.judge_renders for part in parts),

@@ -150,8 +150,9 @@ def legs_of(solver: Solver) -> tuple[Leg, ...]:
 def hears_fresh_noise(solver: Solver) -> bool:
     """Whether every iteration has a noise key of its own (`fresh_noise` of the solver); else all share one.
 
-    With one key losses compare, and a search in the end fits the noise. With fresh ones a loss is a draw:
-    for solvers that go by slopes and do not choose by single losses.
+    With one key losses compare, and a search in the end fits the noise. With fresh ones a loss is a draw, and
+    the best of many draws a lucky one: for solvers that go by slopes, and choose by losses only where they
+    would otherwise not know what to go back to.
     """
     return getattr(solver, "fresh_noise", False)
 

@@ -7,9 +7,8 @@ Weights are traced, so nothing is compiled again. Stages are knots: between two 
 interpolated linearly, and from the last knot on it is the last stage's. `STAGES` ends exactly at the default
 weights, so that final losses are those of any other search.
 
-No search uses stages unless asked to: they did not pay. On 8 random presets with plain descent and 3,000
-renders each, the loss with stages was 1.006 times that without (95 % interval 0.96 to 1.07; better on 3 of
-8); `python benchmarks/stages.py`, figures in benchmarks/results/stages.json.
+No search uses stages unless asked to: they did not pay, measured on random presets with plain descent
+(`python benchmarks/stages.py`, figures in benchmarks/results/stages.json).
 """
 
 from functools import lru_cache, partial

@@ -232,6 +232,19 @@ def test_a_share_that_is_none_is_refused():
             Hybrid(alone=alone)
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"replicas": 0}, "replicas is 0; allowed are 1 and more"),
+        ({"probes": -1}, "probes is -1; allowed are 0 and more"),
+        ({"shape": "sensitivty*bounds"}, "no dither shape 'sensitivty'.*sensitivity"),
+    ],
+)
+def test_settings_that_search_nothing_are_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
+        Hybrid(**settings)
+
+
 class Noisy(laws.Quadratic):
     """A bowl whose losses are off by what the noise key says, the slopes not."""
 

@@ -55,6 +55,52 @@ def test_a_solver_is_counted_and_judged(found, inverter):
     assert (found.loss < 1.5 * found.curve[:, -1]).all()
 
 
+def test_what_a_solver_counts_is_told(found, inverter):
+    assert list(found.counts) == ["failures"]
+    assert found.counts["failures"].tolist() == [0, 0, 0]
+    settings = SETTINGS | {"method": "cma_es", "budget": 1 + 3 * 32}
+    evolved = ddsprl.invert(
+        np.stack(SOUNDS[:2]), RATE, key=jax.random.key(4), midi=60.0, gate_s=0.2, inverter=inverter, **settings
+    )
+    assert evolved.counts["restarts"].shape == evolved.counts["failures"].shape == (2,)
+
+
+def test_a_search_begins_at_the_positions_that_are_given(found, inverter):
+    """Each target at what was found for it before, so the search cannot end above that."""
+    settings = {name: value for name, value in SETTINGS.items() if name != "start"}
+    again = ddsprl.invert(
+        np.stack(SOUNDS),
+        RATE,
+        key=jax.random.key(4),
+        midi=60.0,
+        gate_s=0.2,
+        given=found.u[:, None],
+        inverter=inverter,
+        **settings,
+    )
+    assert again.start == ("given",) * 3
+    assert (again.curve[:, 0] < found.curve[:, 0]).all()
+    # Judged by fresh noise, another finalist may have proved better than the curve's end.
+    np.testing.assert_allclose(again.curve[:, 0], found.curve[:, -1], rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"start": "given"}, "the start 'given' needs positions"),
+        ({"given": np.zeros((1, 25))}, "start is 'neutral'"),
+        ({"start": None, "given": np.zeros((2, 7))}, r"given has shape \(2, 7\); expected \[k, 25\]"),
+        ({"start": None, "given": np.full((1, 25), 1.5)}, r"not in \[0, 1\]"),
+        ({"start": None, "given": np.zeros((1, 25)), "method": "rounds"}, "has starts of its own"),
+    ],
+)
+def test_positions_that_do_not_fit_are_refused(changed, message):
+    with pytest.raises(ValueError, match=message):
+        ddsprl.invert(
+            np.stack(SOUNDS), RATE, key=jax.random.key(0), midi=60.0, gate_s=0.2, **SETTINGS | changed
+        )
+
+
 def test_a_method_without_a_monitor_has_no_trace_of_one(found):
     assert found.monitor == (None,) * 3
 
