@@ -1,10 +1,10 @@
 """How much of the loss on recordings is the instrument's: the best preset that any search ever found.
 
 Reads comparisons that `python -m ddsprl.compare` wrote on the same recordings (`--out DIR`, their
-`results.json`), takes for every recording the lowest loss of all their runs, whatever method, budget and seed,
-and divides the median of that by the median of one method at one budget. A bar below this ratio asks one
-search of that budget to be better on most recordings than the best of all of these together: with their number
-printed beside it, that says whether the search or the instrument is what limits.
+`results.json`), takes for every recording the lowest loss of all their runs, whatever method, budget and
+seed, and divides the median of that by the median of one method at one budget. A bar below this ratio asks
+one search of that budget to be better on most recordings than the best of all of these together: with their
+number printed beside it, that says whether the search or the instrument is what limits.
 
     python benchmarks/recordings_limit.py out/recordings out/recordings_20480 out/tune_recordings
 """
@@ -83,7 +83,9 @@ def main() -> None:
     made = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     made.add_argument("comparisons", type=Path, nargs="+", help="directories; the first has the method")
     made.add_argument("--method", default="cma_es", help="label in the first comparison (default cma_es)")
-    made.add_argument("--out", type=Path, help="JSON file (default: benchmarks/results/recordings_limit.json)")
+    made.add_argument(
+        "--out", type=Path, help="JSON file (default: benchmarks/results/recordings_limit.json)"
+    )
     options = made.parse_args()
     try:
         comparisons = [loaded(path) for path in options.comparisons]

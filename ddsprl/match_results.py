@@ -204,8 +204,8 @@ def _reach(numbers: Mapping[str, Any]) -> dict[str, Any]:
 def _curve(curve: Mapping[str, Any]) -> dict[str, tuple[list[float], list[float]]]:
     """Best loss so far against renders, for the stage with relaxed knobs and the one with snapped knobs.
 
-    A solver's curve is that already; it rises where the search begins to hear fresh noise, from where on what it
-    had heard before does not count.
+    A solver's curve is that already; it rises where the search begins to hear fresh noise, from where on what
+    it had heard before does not count.
     """
     renders, loss, snapped = (np.asarray(curve[name]) for name in ("renders", "loss", "snapped"))
     if snapped.all():

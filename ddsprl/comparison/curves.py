@@ -1,9 +1,9 @@
 """Anytime curves: median excess against renders and against seconds, one row of panels a part of the suite.
 
 A curve is the best that the search itself has heard so far (snapped; under one noise key, or as the solver
-hears fresh ones), at the largest budget, with the 95 % bootstrap band of its median; a dot is a judged result
-(noise keys that no search has heard), one a budget. Renders are the search's own: shared work, such as training
-the guesses, is not on the axis, so a method that pays for it ends before its budget.
+hears fresh ones), at the largest budget, with the 95 % bootstrap band of its median; a dot is a judged
+result (noise keys that no search has heard), one a budget. Renders are the search's own: shared work, such
+as training the guesses, is not on the axis, so a method that pays for it ends before its budget.
 """
 
 import os

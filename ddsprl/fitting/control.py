@@ -94,7 +94,7 @@ class ControlProblem:
         return in_chunks(lambda x: self.loss(x, target, key), chunk, u)
 
     def gradients(self, u: jax.Array, target: ControlTarget, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Losses `[m]` and gradients `[m, d]`; a gradient that is not finite is zero."""
+        """Losses `[m]` and gradients `[m, d]`."""
         return _slopes(lambda x: self.loss(x, target, key), self.instrument, u)
 
 
@@ -147,7 +147,7 @@ class GuardedProblem:
         return in_chunks(lambda x: self.loss(x, target, key), self.problem.score_chunk, u)
 
     def gradients(self, u: jax.Array, target: GuardedTarget, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Losses `[m]` and gradients `[m, d]`; a gradient that is not finite is zero."""
+        """Losses `[m]` and gradients `[m, d]`."""
         return _slopes(lambda x: self.loss(x, target, key), self.problem.instrument, u)
 
 
@@ -159,7 +159,5 @@ def _finite_sum(terms: dict[str, jax.Array]) -> jax.Array:
 def _slopes(
     loss: Callable[[jax.Array], jax.Array], instrument: Instrument, u: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Values and gradients over `[m, d]`; a gradient that is not finite is zero."""
-    chunk = chunk_size(GRADIENT_SAMPLES, instrument.n_samples)
-    value, slope = in_chunks(jax.value_and_grad(loss), chunk, u)
-    return value, jnp.where(jnp.isfinite(slope), slope, 0.0)
+    """Values and gradients over `[m, d]`."""
+    return in_chunks(jax.value_and_grad(loss), chunk_size(GRADIENT_SAMPLES, instrument.n_samples), u)

@@ -170,9 +170,15 @@ def told(solver: Solver, run: Run, query: Query, heard: Query, answer: Answer, k
     """The run after the answer to a query; `heard` are the presets that were evaluated for it."""
     _, key = _turn(run, keys)
     state = solver.tell(key, run.state, query, answer)
-    losses = jnp.concatenate([answer.score, answer.loss])
-    archive = with_heard(run.archive, jnp.concatenate([heard.score, heard.slope]), losses)
-    return Run(state, archive, run.failures + _failures(losses), run.iteration + 1)
+    archive = with_heard(
+        run.archive,
+        jnp.concatenate([heard.score, heard.slope]),
+        jnp.concatenate([answer.score, answer.loss]),
+    )
+    # A loss counts as what it is; without a slope, the evaluation has failed all the same.
+    sloped = jnp.where(jnp.all(jnp.isfinite(answer.slope), axis=1), answer.loss, BAD_LOSS)
+    failures = _failures(jnp.concatenate([answer.score, sloped]))
+    return Run(state, archive, run.failures + failures, run.iteration + 1)
 
 
 def presets_of(query: Query, space: Space, snap: Callable[[jax.Array], jax.Array]) -> Query:
@@ -189,7 +195,7 @@ def answer_query(problem: Plantlike, query: Query, target: Any, key: jax.Array) 
     loss, slope = none, query.slope
     if query.slope.shape[0]:
         loss, slope = problem.gradients(heard.slope, target, key)
-        slope = slope * space.free
+        slope = jnp.where(space.free > 0, slope, 0.0)
     return heard, Answer(score, loss, slope)
 
 

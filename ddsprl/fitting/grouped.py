@@ -206,9 +206,7 @@ def search_group(
     found = search(inverter, method, group, budget, progress)
     count = len(group.note.midi)
     cut = {name: getattr(found, name)[:count] for name in (*PER_TARGET, "members", "member_loss")}
-    cut |= {
-        name: {key: x[:count] for key, x in getattr(found, name).items()} for name in ("terms", "counts")
-    }
+    cut |= {name: {key: x[:count] for key, x in getattr(found, name).items()} for name in ("terms", "counts")}
     return found._replace(**cut)
 
 

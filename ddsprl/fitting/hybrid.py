@@ -216,9 +216,10 @@ class Hybrid:
         return jax.lax.cond(due, self._exchange, lambda s: s, state)
 
     def trace(self, state: HybridState) -> dict[str, jax.Array]:
-        """Gains, means over replicas; verdict of the coldest replica, and the loss that its monitor goes on from;
-        counts so far. What the scheduler has heard (agreement, trend, norm, plateau) stays 0 unless it is
-        `adaptive`.
+        """Gains, means over replicas; verdict of the coldest replica; counts so far.
+
+        The loss is the one that its monitor goes on from. What the scheduler has heard (agreement, trend,
+        norm, plateau) stays 0 unless it is `adaptive`.
         """
         gains, reading = state.course.gains, state.reading
         config, progress = self.schedule, state.progress

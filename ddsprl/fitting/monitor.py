@@ -1,11 +1,12 @@
 """A Lyapunov-like monitor: does the loss fall on average, and how sure is that?
 
 The theory asks for E[l(t+1) - l(t)] < 0. Over the last `WINDOW` steps the mean of the increments is
-compared with its own standard error, that of a mean of n independent increments. A one-sided normal test gives
-the confidence that the mean is negative, and one of three verdicts: stable (falling, sure), diverging (rising,
-sure, and by more than a trifle), plateau (neither). Where the loss itself is noisy, successive increments lean
-against each other, their mean scatters less than that error, and the test is a cautious one. It is less so
-in the steps after a `forget` that was told a loss luckier than most: from there noise alone looks like a rise.
+compared with its own standard error, that of a mean of n independent increments. A one-sided normal test
+gives the confidence that the mean is negative, and one of three verdicts: stable (falling, sure), diverging
+(rising, sure, and by more than a trifle), plateau (neither). Where the loss itself is noisy, successive
+increments lean against each other, their mean scatters less than that error, and the test is a cautious
+one. It is less so in the steps after a `forget` that was told a loss luckier than most: from there noise
+alone looks like a rise.
 """
 
 from typing import NamedTuple

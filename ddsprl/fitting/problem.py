@@ -126,10 +126,9 @@ class Problem:
         return self.loss(u, target, key)
 
     def gradients(self, u: jax.Array, target: Target, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Losses `[m]` and gradients `[m, d]` of many candidates; a gradient that is not finite is zero."""
+        """Losses `[m]` and gradients `[m, d]` of many candidates; solvers quarantine what is not finite."""
         chunk = chunk_size(GRADIENT_SAMPLES, self.instrument.n_samples)
-        loss, slope = in_chunks(lambda x: self._traced_slope(x, target, key), chunk, u)
-        return loss, jnp.where(jnp.isfinite(slope), slope, 0.0)
+        return in_chunks(lambda x: self._traced_slope(x, target, key), chunk, u)
 
     @partial(jax.jit, static_argnums=0)
     def _traced_slope(self, u: jax.Array, target: Target, key: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -140,7 +140,7 @@ def polish(
         z, state, best = carry
         u = jnp.where(movable, to_bounded(z), members.u)
         loss, slope = problem.gradients(u, target, key)
-        slope = jnp.where(movable, slope * u * (1.0 - u), 0.0)
+        slope = jnp.where(movable & jnp.isfinite(slope), slope * u * (1.0 - u), 0.0)
         better = loss < best.loss
         best = Members(jnp.where(better[:, None], u, best.u), jnp.where(better, loss, best.loss))
         update, state = adam.update(slope, state)

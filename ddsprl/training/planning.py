@@ -102,10 +102,9 @@ class EpisodeProblem:
         return in_chunks(lambda x: self.loss(x, target, key), self._chunk(SCORE_SAMPLES), u)
 
     def gradients(self, u: jax.Array, target: Task, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Losses `[m]` and gradients `[m, d]`; a gradient that is not finite is zero."""
+        """Losses `[m]` and gradients `[m, d]`."""
         slope_of = jax.value_and_grad(lambda x: self.loss(x, target, key))
-        loss, slope = in_chunks(slope_of, self._chunk(GRADIENT_SAMPLES), u)
-        return loss, jnp.where(jnp.isfinite(slope), slope, 0.0)
+        return in_chunks(slope_of, self._chunk(GRADIENT_SAMPLES), u)
 
     def _chunk(self, samples: int) -> int:
         return chunk_size(samples, self.env.instrument.n_samples * self.env.config.probes)

@@ -131,6 +131,30 @@ class Counted(laws.Quadratic):
 COUNTED: list[int] = []
 
 
+@dataclasses.dataclass(frozen=True)
+class Torn(laws.Quadratic):
+    """The quadratic, with losses but no slopes where the first knob is above a half."""
+
+    def gradients(self, u, target, key):
+        loss, slope = super().gradients(u, target, key)
+        return loss, jnp.where(u[:, :1] > 0.5, jnp.nan, slope)
+
+
+@pytest.mark.parametrize("name", ["hybrid", "adam"])
+def test_a_slope_that_is_not_finite_is_counted_and_leads_nowhere(name):
+    starts = np.stack([np.full((4, len(laws.BEST)), 0.4), np.full((4, len(laws.BEST)), 0.6)], axis=1)
+    starts = starts.reshape(1, 8, len(laws.BEST)).astype(np.float32)
+    given = {"targets": laws.bowls(), "starts": starts, "keys": KEY[None], "budget": 400}
+    whole = solve(laws.Quadratic(), make_solver(name), **given)
+    torn = solve(Torn(), make_solver(name), **given)
+    assert whole.failures.tolist() == [0]
+    assert torn.failures[0] > 0
+    assert np.isfinite(torn.curve_loss).all()
+    assert torn.loss[0] < 0.7 * torn.curve_loss[0, 0]
+    if name == "hybrid":
+        assert (whole.counts["restored"][0], torn.counts["restored"][0] > 0) == (0, True)
+
+
 @pytest.mark.parametrize("budget", [8, 20, 30, 60, 400])
 def test_what_is_computed_is_what_is_charged(budget):
     """Where the first leg is left out too: the second is not to go on with its replicas."""

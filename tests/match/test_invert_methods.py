@@ -60,7 +60,13 @@ def test_what_a_solver_counts_is_told(found, inverter):
     assert found.counts["failures"].tolist() == [0, 0, 0]
     settings = SETTINGS | {"method": "cma_es", "budget": 1 + 3 * 32}
     evolved = ddsprl.invert(
-        np.stack(SOUNDS[:2]), RATE, key=jax.random.key(4), midi=60.0, gate_s=0.2, inverter=inverter, **settings
+        np.stack(SOUNDS[:2]),
+        RATE,
+        key=jax.random.key(4),
+        midi=60.0,
+        gate_s=0.2,
+        inverter=inverter,
+        **settings,
     )
     assert evolved.counts["restarts"].shape == evolved.counts["failures"].shape == (2,)
 
