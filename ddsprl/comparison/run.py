@@ -19,7 +19,7 @@ from ddsprl.comparison.execution import Execution, gradient_batches, gradient_pi
 from ddsprl.comparison.markdown import markdown
 from ddsprl.comparison.options import Settings
 from ddsprl.comparison.page import chosen_targets, write_page
-from ddsprl.comparison.suites import MANIFEST, wav_files
+from ddsprl.comparison.suites import MANIFEST, recordings_of
 from ddsprl.comparison.summary import Results, price_of, summarise
 from ddsprl.fitting.registry import make_solver, settings_of
 from ddsprl.fitting.solve import group_size
@@ -206,7 +206,7 @@ def _identity(settings: Settings, group: int) -> dict[str, Any]:
 
 def _contents(folder: Path) -> dict[str, int]:
     """Fingerprints of the recordings and of what is said about their notes, by file name."""
-    files = [*wav_files(folder), *folder.glob(MANIFEST)]
+    files = [*recordings_of(folder), *folder.glob(MANIFEST)]
     return {file.name: zlib.crc32(file.read_bytes()) for file in files}
 
 

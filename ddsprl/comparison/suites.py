@@ -21,7 +21,7 @@ from ddsprl.features.loudness import ungated_loudness
 from ddsprl.fitting.inverter import Inverter
 from ddsprl.fitting.recording import choose_pitch, most_plausible, pitch_hypotheses, ready
 from ddsprl.fitting.starts import SharedWork, page_work
-from ddsprl.io import UserError, estimate_gate, load_audio
+from ddsprl.io import UserError, estimate_gate, expand_inputs, load_audio
 from ddsprl.plant import in_chunks
 from synth_jax import Instrument, Note, load_bank, shipped_presets_dir
 
@@ -106,7 +106,7 @@ def recording_suite(
     """Recordings of a folder; notes from its `manifest.json` where given, estimated elsewhere.
 
     Args:
-        folder: of WAV files.
+        folder: of audio files.
         inverters: by length; missing ones are added, made by `make(duration_s)`.
         make: see there.
         sample_rate: of comparison, Hz.
@@ -119,7 +119,7 @@ def recording_suite(
         UserError: a file or the manifest cannot be used.
     """
     known = _manifest(folder) if given else {}
-    files = wav_files(folder)[:count]
+    files = recordings_of(folder)[:count]
     cases = []
     for file in files:
         note = known.get(file.name, {})
@@ -211,18 +211,15 @@ def _case(name: str, part: str, drawn: _Draw, i: int) -> Case:
     return Case(name, part, audio, np.ones_like(audio), note, note, np.asarray(drawn.u[i], np.float32))
 
 
-def wav_files(folder: Path) -> list[Path]:
-    """WAV files of a folder, by name.
+def recordings_of(folder: Path) -> list[Path]:
+    """Audio files of a folder, by name.
 
     Raises:
-        UserError: no such folder, or none in it.
+        UserError: no such folder, none in it, or two of one name but for the extension.
     """
     if not folder.is_dir():
         raise UserError(f"--folder: {folder} is not a directory")
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".wav" and file.is_file())
-    if not files:
-        raise UserError(f"--folder: {folder} holds no .wav file")
-    return files
+    return expand_inputs([folder])
 
 
 def _manifest(folder: Path) -> dict[str, dict]:

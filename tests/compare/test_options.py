@@ -8,6 +8,7 @@ from ddsprl import compare
 from ddsprl.comparison.cells import Cells
 from ddsprl.comparison.options import parse_options, settle
 from ddsprl.comparison.plan import load_plan
+from ddsprl.comparison.suites import recordings_of
 from ddsprl.fitting.inverter import GRADIENT_COST
 from ddsprl.fitting.registry import SOLVERS, make_solver
 from ddsprl.fitting.starts import STARTS
@@ -155,3 +156,16 @@ def test_a_damaged_piece_is_named(tmp_path):
     (tmp_path / "out" / "cells" / "piece.json").write_text("{")
     with pytest.raises(UserError, match=r"piece\.json.*remove it"):
         cells.read("piece")
+
+
+def test_recordings_are_whatever_audio_a_folder_holds(tmp_path):
+    for name in ("b.flac", "a.WAV", "c.ogg", ".d.wav", "manifest.json", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [file.name for file in recordings_of(tmp_path)] == ["a.WAV", "b.flac", "c.ogg"]
+    (tmp_path / "b.wav").touch()
+    with pytest.raises(UserError, match="both would write"):
+        recordings_of(tmp_path)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(UserError, match="without audio files"):
+        recordings_of(empty)
