@@ -25,6 +25,8 @@ from ddsprl.io.report_style import FAINT, INK, PAPER, SOFT, STYLE
 # After Okabe and Ito (2008), told apart by colour-blind eyes; the later ones are further shades.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b4a9c", "#7f7f7f", "#8c510a")
 POINTS, RESAMPLES, DPI = 120, 1_000, 100
+# Of the methods that share a colour, in turn.
+DASHES: tuple[Any, ...] = ("solid", (0, (4, 1.5)), (0, (1.2, 1.2)))
 LOWEST = 3e-3
 # Of the runs, for the ends of a curve.
 MOST = 0.95
@@ -37,6 +39,11 @@ AXES = (
 def colour_of(results: Results, label: str) -> str:
     """The colour of a method, the same everywhere."""
     return COLOURS[labels_of(results).index(label) % len(COLOURS)]
+
+
+def dashes_of(results: Results, label: str) -> Any:
+    """The line of a method: solid while there are colours for all."""
+    return DASHES[labels_of(results).index(label) // len(COLOURS) % len(DASHES)]
 
 
 def draw_curves(path: str | os.PathLike[str], results: Results, curves: Curves) -> None:
@@ -134,7 +141,8 @@ def _draw_panel(axes: Axes, results: Results, curves: Curves, part: str, against
             axes.fill_between(
                 x, np.maximum(low, LOWEST), np.maximum(high, LOWEST), color=colour, alpha=0.13, lw=0
             )
-            axes.plot(x, np.maximum(middle, LOWEST), color=colour, linewidth=2.2, label=label)
+            line = {"color": colour, "linewidth": 2.2, "linestyle": dashes_of(results, label)}
+            axes.plot(x, np.maximum(middle, LOWEST), label=label, **line)
             lowest.append(middle.min())
             highest.append(middle.max())
         _draw_results(axes, results, part, label, against, colour)
