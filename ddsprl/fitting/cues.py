@@ -1,4 +1,4 @@
-"""What can be read off a recording directly: the amp envelope, as a start for its knobs."""
+"""What can be read off a recording directly, for a start: the amp envelope, and how open the filter is."""
 
 import numpy as np
 
@@ -6,6 +6,8 @@ from synth_jax.params import Table
 
 FRAME_S = 0.004
 LEVEL_FLOOR = 1e-4
+# Share of the power that lies below the cutoff of a low-pass, roughly.
+ROLLOFF = 0.99
 
 
 def envelope_cues(
@@ -42,6 +44,26 @@ def envelope_cues(
         "amp_sustain": sustain,
         "amp_release": float(release_s),
     }
+
+
+def spectral_cues(samples: np.ndarray, sample_rate: int) -> dict[str, float]:
+    """Filter cutoff, by knob name.
+
+    Read from the power spectrum of the clip: the cutoff is where `ROLLOFF` of the power lies below (the
+    spectral rolloff of Tzanetakis and Cook 2002, "Musical genre classification of audio signals"). How much
+    lies between the partials says nothing of the noise level: a second oscillator at an interval, vibrato and
+    detuned voices lie there too.
+
+    Args:
+        samples: `[n]`, beginning at the onset.
+        sample_rate: in Hz.
+    """
+    windowed = np.asarray(samples, np.float64) * np.hanning(len(samples))
+    below = np.cumsum(np.square(np.abs(np.fft.rfft(windowed))))
+    if not below[-1] > 0.0:
+        return {}
+    place = int(np.searchsorted(below, ROLLOFF * below[-1]))
+    return {"filter_cutoff": place * sample_rate / len(samples)}
 
 
 def with_cues(u: np.ndarray, cues: dict[str, float], table: Table) -> np.ndarray:

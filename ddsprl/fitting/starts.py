@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.fitting.cues import envelope_cues, with_cues
+from ddsprl.fitting.cues import envelope_cues, spectral_cues, with_cues
 from ddsprl.fitting.guess import guess_starts, load_guess
 from ddsprl.fitting.library import Library
 from synth_jax import Instrument, Note
@@ -103,8 +103,8 @@ def _trained(name: str, count: int) -> bool:
 
 
 def _shelved(name: str, count: int) -> bool:
-    """Whether a start asks the library; the first of the cues is the neutral patch."""
-    return name in ("library", "best", "mixed") or (name == "cues" and count > 1)
+    """Whether a start asks the library; the first two of the cues are the neutral patch."""
+    return name in ("library", "best", "mixed") or (name == "cues" and count > 2)
 
 
 def page_work(library: Library, midi: float, gate_s: float) -> SharedWork:
@@ -182,10 +182,15 @@ def _bank(request: StartRequest) -> np.ndarray:
 
 
 def _cues(request: StartRequest) -> np.ndarray:
-    """The target's own envelope on the neutral patch and, with a library, on the closest presets."""
-    base = _neutral(request)
-    if request.library is not None and request.count > 1:
-        base = np.concatenate([base, _library(request._replace(count=request.count - 1))])
+    """The target's own envelope on the neutral patch, with the cutoff that its spectrum has and with its own.
+
+    With a library, the envelope also on the closest presets.
+    """
+    synth, plain = request.instrument, _neutral(request)
+    heard = with_cues(plain, spectral_cues(request.audio, synth.sample_rate), synth.table)
+    base = np.concatenate([heard, plain])[: request.count]
+    if request.library is not None and request.count > len(base):
+        base = np.concatenate([base, _library(request._replace(count=request.count - len(base)))])
     return _cued(base, request)
 
 

@@ -1,9 +1,10 @@
-"""Envelope cues of synthetic notes whose ADSR is known."""
+"""Cues of synthetic notes whose ADSR is known, and of noise through a filter whose cutoff is."""
 
 import numpy as np
 import pytest
+from scipy import signal
 
-from ddsprl.fitting.cues import envelope_cues, with_cues
+from ddsprl.fitting.cues import envelope_cues, spectral_cues, with_cues
 from synth_jax.instruments.serum_lite import TABLE
 
 RATE = 16_000
@@ -68,3 +69,17 @@ def test_cues_are_put_in_place_in_a_copy():
     assert TABLE[where[0]].to_physical(placed[0, where[0]]) == pytest.approx(0.5, rel=1e-4)
     np.testing.assert_array_equal(placed[:, where[1:]], [[1.0, 0.0]] * 3)
     assert (np.delete(placed, where, axis=1) == 0.25).all()
+
+
+@pytest.mark.parametrize("cutoff_hz", [300.0, 1_000.0, 4_000.0])
+@pytest.mark.parametrize("gain", [1.0, 1e-3])
+def test_the_cutoff_is_where_the_spectrum_ends(cutoff_hz, gain):
+    """A steep low-pass: scipy's Butterworth of order 8."""
+    sections = signal.butter(8, cutoff_hz, fs=RATE, output="sos")
+    noise = signal.sosfilt(sections, np.random.default_rng(0).normal(size=RATE))
+    found = spectral_cues((gain * noise).astype(np.float32), RATE)
+    assert found == {"filter_cutoff": pytest.approx(cutoff_hz, rel=0.15)}
+
+
+def test_silence_has_no_cutoff():
+    assert spectral_cues(np.zeros(RATE, np.float32), RATE) == {}

@@ -67,19 +67,22 @@ def test_each_is_what_it_says():
     np.testing.assert_array_equal(random, start("random")[0])
 
 
-def test_cues_change_the_envelope_and_nothing_else():
+def test_cues_change_the_envelope_and_the_cutoff_and_nothing_else():
     base = np.asarray(SYNTH.default)
     names = [spec.name for spec in SYNTH.table]
-    (alone,), shared, _ = start("cues", library=None)
+    (heard, plain), shared, _ = start("cues", library=None)
     assert shared == 0
     cued = [names.index(name) for name in envelope_cues(AUDIO, 8_000, 0.1)]
-    assert (alone[cued] != base[cued]).any()
+    assert (plain[cued] != base[cued]).any()
     others = np.setdiff1d(np.arange(D), cued)
-    np.testing.assert_array_equal(alone[others], base[others])
-    points, shared, _ = start("cues", 5)
-    np.testing.assert_array_equal(points[0], alone)
-    np.testing.assert_array_equal(points[1:, others], Shelf().closest(AUDIO, NOTE, 4)[:, others])
+    np.testing.assert_array_equal(plain[others], base[others])
+    np.testing.assert_array_equal(np.flatnonzero(heard != plain), [names.index("filter_cutoff")])
+    np.testing.assert_array_equal(start("cues", 1)[0], [heard])
+    points, shared, _ = start("cues", 6)
+    np.testing.assert_array_equal(points[:2], [heard, plain])
+    np.testing.assert_array_equal(points[2:, others], Shelf().closest(AUDIO, NOTE, 4)[:, others])
     assert shared == 64
+    assert start("cues", 2)[1] == 0
 
 
 @pytest.mark.parametrize("count", [8, 256])
