@@ -52,7 +52,7 @@ class CompareOptions:
     suite: str | None = None
     """presets (random and bank), random, bank, or recordings. Default: presets."""
     folder: Path = Path("tests/data/targets")
-    """Folder of WAV files for the recordings, with an optional manifest.json of midi and gate_s."""
+    """Folder of audio files for the recordings, with an optional manifest.json of midi and gate_s."""
     notes: str | None = None
     """Whether midi and gate are `given` to every method or `estimated` from the sound. Default: given."""
     budgets: tuple[int, ...] | None = None

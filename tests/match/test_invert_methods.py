@@ -219,6 +219,7 @@ def test_several_searches_are_pooled(inverter):
     one = search_group(inverter, method, group, budget=64 + 2 * 64)
     assert (many.renders, many.judge_renders) == (3 * one.renders, 3 * one.judge_renders)
     assert many.members.shape[1] == 3 * one.members.shape[1]
+    assert {name: x.shape for name, x in many.counts.items()} == {"failures": many.loss.shape}
     assert (np.diff(many.member_loss) >= 0).all()
     assert many.loss[0] == many.member_loss[0, 0] <= one.loss[0]
     np.testing.assert_array_equal(many.u, many.members[:, 0])
