@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 
-from ddsprl.io.rundir import versions, write_json
+from ddsprl.io.output import versions, write_json
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ddsprl.fitting.monitor import VERDICTS
+from ddsprl.drawing.match import FAINT, INK, PAPER, SOFT, STYLE
+from ddsprl.fitting.solvers.monitor import VERDICTS
 from ddsprl.io.atomic import replacing
-from ddsprl.io.report import FAINT, INK, PAPER, SOFT, STYLE
 
 HYBRID, DESCENT, RANDOM = "#0072b2", "#d55e00", "#a9b1bb"
 VERDICT_COLOURS = ("#009e73", "#e69f00", "#cc3311")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.features.loudness import ungated_loudness
-from ddsprl.fitting.problem import Problem, Target
+from ddsprl.fitting.core.problem import Problem, Target
 from synth_jax import Note
 
 RATE, DURATION_S, QUIETEST_LUFS = 16_000, 0.5, -50.0

@@ -9,9 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from ddsprl.env.curriculum import STAGES
+from ddsprl.drawing.match import FAINT, INK, PAPER, STYLE
+from ddsprl.env.match.curriculum import STAGES
 from ddsprl.io.atomic import replacing
-from ddsprl.io.report import FAINT, INK, PAPER, STYLE
 
 AGENT, DPI = "#0072b2", 110
 

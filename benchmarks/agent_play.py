@@ -18,7 +18,7 @@ from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.env import EnvParams, evaluate, stage_params
 from ddsprl.evaluation.playing import playing
-from ddsprl.fitting.target_guesses import with_guesses
+from ddsprl.fitting.guess.of_targets import with_guesses
 from ddsprl.training.reports import summary
 from ddsprl.training.restore import LoadedAgent, load_agent
 

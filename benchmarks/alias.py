@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import synth_jax
-from ddsprl.io.rundir import versions, write_json
+from ddsprl.io.output import versions, write_json
 from synth_jax.oscillators import REACH, OscParams, base_phase, control_hop, correct, oscillators
 from synth_jax.params import index_of
 

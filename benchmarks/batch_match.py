@@ -24,7 +24,8 @@ import soundfile
 import _common
 from ddsprl.compile_cache import OVERRIDE_VARIABLE, enable_compilation_cache, user_cache_dir
 from ddsprl.features.loudness import ungated_loudness
-from ddsprl.fitting.inverter import group_size, make_problem
+from ddsprl.fitting.core.programs import group_size
+from ddsprl.fitting.inversion.inverter import make_problem
 from ddsprl.io import write_wav
 from ddsprl.matching.stored import StoredFindings
 from synth_jax import Note

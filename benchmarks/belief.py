@@ -2,7 +2,7 @@
 
 On held-out presets with all knobs unlocked an agent that does nothing but follow its own belief about the
 teacher (`Policy.goal`) turns the modules one after the other. Its knobs then stand where it believes the
-target's to be. The guess (`ddsprl.fitting.guess`) hears the same clips at the same notes.
+target's to be. The guess (`ddsprl.fitting.guess.model`) hears the same clips at the same notes.
 
     python benchmarks/belief.py RUN                      # a directory made by python -m ddsprl.train
 """
@@ -19,9 +19,9 @@ from ddsprl.agents import seen_of
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.env import EnvParams, stage_params
-from ddsprl.env.actions import N_MODULES
-from ddsprl.fitting.guess import load_guess
-from ddsprl.fitting.target_guesses import with_guesses
+from ddsprl.env.match.actions import N_MODULES
+from ddsprl.fitting.guess.model import load_guess
+from ddsprl.fitting.guess.of_targets import with_guesses
 from ddsprl.training.restore import LoadedAgent, load_agent
 
 TARGETS, QUICK_TARGETS = 128, 4

@@ -1,4 +1,4 @@
-"""Small runs with fixed seeds of every command, and the numbers that they gave: does a change keep results as they are?
+"""Small runs with fixed seeds of every command, and their numbers: does a change keep results as they are?
 
     python benchmarks/frozen.py                 # run, and compare with benchmarks/results/frozen.json
     python benchmarks/frozen.py --store         # run, and store the numbers anew
@@ -43,8 +43,8 @@ env: {sample_rate: 8000, duration_s: 0.125, steps: 6, bucket: 8, epsilon: 0.5, h
   objective: {terms: [mr, loud], n_ffts: [256], mel_n_fft: 256}}
 loop: {n_envs: 4, iterations: 48, learn_after: 12, chunk: 3, cut: 0.1, off_mode_share: 0.5}
 warm: {demonstrations: 2, solver: cma_es, budget: 64, clone_steps: 2, clone_batch: 8}
-curriculum: {last_stage: 2, evaluate_every: 6, evaluate_episodes: 4, patience_evaluations: 2, threshold: 100.0,
-  rehearsal: 0.5, refresh_every: 15, evaluate_all: true}
+curriculum: {last_stage: 2, evaluate_every: 6, evaluate_episodes: 4, patience_evaluations: 2,
+  threshold: 100.0, rehearsal: 0.5, refresh_every: 15, evaluate_all: true}
 log: {name: frozen, every: 3, checkpoint_every: 48, tensorboard: false, snapshots_every: 48}
 """
 
@@ -99,7 +99,12 @@ def match(folder: Path) -> dict[str, Any]:
         result = json.loads((place / "result.json").read_text())
         preset = json.loads((place / "preset.json").read_text())
         names = sorted(str(path.relative_to(place)) for path in place.rglob("*"))
-        found[file.stem] = {"result": result, "params": preset["params"], "files": names, "keys": keys(result)}
+        found[file.stem] = {
+            "result": result,
+            "params": preset["params"],
+            "files": names,
+            "keys": keys(result),
+        }
     return found
 
 
@@ -119,12 +124,14 @@ def invert(_: Path) -> dict[str, Any]:
 
     synth = synth_jax.serum_lite(8_000, 0.25)
     u = jax.random.uniform(jax.random.key(3), (2, synth.n_params))
-    notes = synth_jax.Note(np.array([57.0, 64.0], np.float32), np.full(2, 0.2, np.float32), np.ones(2, np.float32))
+    notes = synth_jax.Note(
+        np.array([57.0, 64.0], np.float32), np.full(2, 0.2, np.float32), np.ones(2, np.float32)
+    )
     sounds = np.asarray(jax.vmap(synth.render)(u, notes, jax.random.split(jax.random.key(4), 2)))
     found = {}
-    for name, budget, more in (("hybrid", 400, {}), ("cma_es", 300, {"start": "random"})):
-        midi, key = [57.0, 64.0], jax.random.key(1)
-        done = ddsprl.invert(sounds, 8_000, midi=midi, gate_s=0.2, key=key, method=name, budget=budget, **more)
+    for name, budget, start in (("hybrid", 400, "guess"), ("cma_es", 300, "random")):
+        settings: dict[str, Any] = {"midi": [57.0, 64.0], "gate_s": 0.2, "key": jax.random.key(1)}
+        done = ddsprl.invert(sounds, 8_000, method=name, start=start, budget=budget, **settings)
         found[name] = {"u": np.asarray(done.u).tolist(), "loss": np.asarray(done.loss).tolist()}
     return found
 
@@ -173,7 +180,7 @@ PARTS: dict[str, Callable[[Path], dict[str, Any]]] = {
 
 
 def many(folder: Path) -> dict[str, list[float]]:
-    """Mean loss of each method over 32 targets and 3 seeds, and of training over 3 seeds, with 95 % intervals."""
+    """Mean losses with 95 % intervals: of methods over 32 targets and 3 seeds, of training over 3 seeds."""
     found = {}
     results = compared(folder, ("random", 32, 3, 384, 16))
     for label in ("random", "adam", "cma_es", "hybrid"):

@@ -25,7 +25,7 @@ from _common import Timing, measure, parser, print_table, save
 from _problem import Problem, make_problem
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
-from ddsprl.fitting.problem import GRADIENT_SAMPLES, SCORE_SAMPLES, chunk_size
+from ddsprl.fitting.core.problem import GRADIENT_SAMPLES, SCORE_SAMPLES, chunk_size
 from ddsprl.plant import in_chunks
 
 MOST_FORWARDS, MOST_GIB = 4.0, 4.0

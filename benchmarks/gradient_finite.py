@@ -15,7 +15,7 @@ import numpy as np
 
 import synth_jax
 from _common import RESULTS
-from ddsprl.io.rundir import versions, write_json
+from ddsprl.io.output import versions, write_json
 from synth_jax.params import Table
 
 SAMPLE_RATE, DURATION_S, BATCH = 16_000, 0.25, 250

@@ -19,12 +19,12 @@ import _common
 from ddsprl.compile_cache import enable_compilation_cache, user_cache_dir
 from ddsprl.cpu import tune_cpu
 from ddsprl.features.loudness import ungated_loudness
-from ddsprl.fitting.guess import Guess, load_guess, standardized
-from ddsprl.fitting.guess_clips import Clips
-from ddsprl.fitting.guess_features import RATE_HZ
-from ddsprl.fitting.guess_training import TrainingConfig, draw_presets, render_clips, validated
-from ddsprl.fitting.inverter import make_problem
-from ddsprl.fitting.library import Library, LibraryConfig
+from ddsprl.fitting.guess.clips import Clips
+from ddsprl.fitting.guess.features import RATE_HZ
+from ddsprl.fitting.guess.model import Guess, load_guess, standardized
+from ddsprl.fitting.guess.training import TrainingConfig, draw_presets, render_clips, validated
+from ddsprl.fitting.inversion.inverter import make_problem
+from ddsprl.fitting.starts.library import Library, LibraryConfig
 from ddsprl.metrics.statistics import median_interval
 from synth_jax import Note
 

@@ -24,11 +24,12 @@ from _common import parser, print_table, save
 from _targets import DURATION_S, RATE, random_targets
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
-from ddsprl.fitting.hybrid import Hybrid
-from ddsprl.fitting.inverter import GRADIENT_COST, make_problem
-from ddsprl.fitting.problem import Problem
-from ddsprl.fitting.solve import solve
-from ddsprl.fitting.solver import Solver
+from ddsprl.fitting.core.budget import GRADIENT_COST
+from ddsprl.fitting.core.problem import Problem
+from ddsprl.fitting.core.solve import solve
+from ddsprl.fitting.core.solver import Solver
+from ddsprl.fitting.inversion.inverter import make_problem
+from ddsprl.fitting.solvers.hybrid import Hybrid
 from ddsprl.metrics.statistics import mean_interval
 
 KEYS, SIGNS, STEP = 8, 4, 0.25

@@ -31,15 +31,16 @@ from _common import RESULTS, parser, print_table, save
 from _hybrid_law_picture import draw
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
-from ddsprl.fitting.control import ControlProblem
-from ddsprl.fitting.control_terms import Brightness, Damping, KnobBand, PeakLimit, brightness_octaves
-from ddsprl.fitting.gradient import MultiStartAdam
-from ddsprl.fitting.hybrid import Hybrid
-from ddsprl.fitting.inverter import GRADIENT_COST, make_problem
-from ddsprl.fitting.monitor import VERDICTS
-from ddsprl.fitting.problem import Problem
-from ddsprl.fitting.solve import Solution, solve
-from ddsprl.fitting.solver import Solver
+from ddsprl.fitting.control.problem import ControlProblem
+from ddsprl.fitting.control.terms import Brightness, Damping, KnobBand, PeakLimit, brightness_octaves
+from ddsprl.fitting.core.budget import GRADIENT_COST
+from ddsprl.fitting.core.problem import Problem
+from ddsprl.fitting.core.solve import Solution, solve
+from ddsprl.fitting.core.solver import Solver
+from ddsprl.fitting.inversion.inverter import make_problem
+from ddsprl.fitting.solvers.gradient import MultiStartAdam
+from ddsprl.fitting.solvers.hybrid import Hybrid
+from ddsprl.fitting.solvers.monitor import VERDICTS
 from ddsprl.metrics.statistics import Interval, mean_interval, median_interval
 from synth_jax import Note
 from synth_jax.params import index_of

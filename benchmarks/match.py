@@ -25,12 +25,12 @@ import _common
 from ddsprl.compile_cache import enable_compilation_cache, user_cache_dir
 from ddsprl.cpu import tune_cpu
 from ddsprl.features.loudness import ungated_loudness
-from ddsprl.fitting.inversion import invert
-from ddsprl.fitting.inverter import InversionConfig, Inverter, make_problem
-from ddsprl.fitting.library import LibraryConfig
-from ddsprl.fitting.methods import DEFAULT_BUDGET, make_method
-from ddsprl.fitting.problem import Problem, Target
-from ddsprl.fitting.recording import choose_pitch, ready
+from ddsprl.fitting.core.problem import Problem, Target
+from ddsprl.fitting.inversion.invert import invert
+from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, make_problem
+from ddsprl.fitting.inversion.methods import DEFAULT_BUDGET, make_method
+from ddsprl.fitting.inversion.recording import choose_pitch, ready
+from ddsprl.fitting.starts.library import LibraryConfig
 from ddsprl.io import load_audio
 from synth_jax import Note, load_bank, shipped_presets_dir
 

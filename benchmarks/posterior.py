@@ -28,10 +28,12 @@ import _common
 from _targets import DURATION_S, RATE, random_targets
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
-from ddsprl.fitting.hybrid import Hybrid
-from ddsprl.fitting.inverter import make_problem
-from ddsprl.fitting.posterior import PosteriorConfig, oscillator_pairs, sample_posterior
-from ddsprl.fitting.posterior_summary import (
+from ddsprl.fitting.core.problem import Problem, Target
+from ddsprl.fitting.core.solve import solve
+from ddsprl.fitting.inversion.inverter import make_problem
+from ddsprl.fitting.posterior.priors import UniformPrior
+from ddsprl.fitting.posterior.sampling import PosteriorConfig, oscillator_pairs, sample_posterior
+from ddsprl.fitting.posterior.summary import (
     COUNTED,
     LEVEL,
     UNTELLABLE,
@@ -42,10 +44,8 @@ from ddsprl.fitting.posterior_summary import (
     ranks,
     split_r_hat,
 )
-from ddsprl.fitting.priors import UniformPrior
-from ddsprl.fitting.problem import Problem, Target
-from ddsprl.fitting.schedule import ScheduleConfig
-from ddsprl.fitting.solve import solve
+from ddsprl.fitting.solvers.hybrid import Hybrid
+from ddsprl.fitting.solvers.schedule import ScheduleConfig
 
 STARTS = 64
 # Random presets are far off, and suit the law with twice its steps; the replicas stay side by side.

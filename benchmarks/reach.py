@@ -1,6 +1,7 @@
 """Table of losses of sounds within reach, from the match benchmark, and how often recordings are called out.
 
-Reads benchmarks/results/match.json, writes ddsprl/fitting/data/reach.json and benchmarks/results/reach.json.
+Reads benchmarks/results/match.json, writes ddsprl/fitting/findings/data/reach.json and
+benchmarks/results/reach.json.
 Beside the share of recordings that are called out of reach stands the false-alarm rate: the share of the
 presets, which are within reach, that are called out by the table of all others.
 
@@ -15,11 +16,11 @@ from typing import Any
 import numpy as np
 
 import _common
-from ddsprl.fitting.reach import MEASURES, OUT, judge_reach
-from ddsprl.io.rundir import write_json
+from ddsprl.fitting.findings.reach import MEASURES, OUT, judge_reach
+from ddsprl.io.output import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "ddsprl" / "fitting" / "data" / "reach.json"
+TABLE = ROOT / "ddsprl" / "fitting" / "findings" / "data" / "reach.json"
 
 
 def values(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:

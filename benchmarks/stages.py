@@ -13,10 +13,10 @@ import numpy as np
 import _common
 from _targets import DURATION_S, RATE, random_targets
 from ddsprl.compile_cache import enable_compilation_cache
-from ddsprl.fitting.gradient import MultiStartAdam
-from ddsprl.fitting.inverter import make_problem
-from ddsprl.fitting.solve import solve
-from ddsprl.fitting.stages import solve_in_stages
+from ddsprl.fitting.core.solve import solve
+from ddsprl.fitting.core.stages import solve_in_stages
+from ddsprl.fitting.inversion.inverter import make_problem
+from ddsprl.fitting.solvers.gradient import MultiStartAdam
 
 STARTS, KEYS = 64, 8
 

@@ -24,12 +24,12 @@ from _common import parser, print_table, save
 from _targets import DURATION_S, RATE, random_targets
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
-from ddsprl.fitting.guess import guess_starts
-from ddsprl.fitting.hybrid import Hybrid
-from ddsprl.fitting.inverter import GRADIENT_COST, make_problem
-from ddsprl.fitting.problem import Problem, Target
-from ddsprl.fitting.solve import solve
-from ddsprl.fitting.starts import StartRequest
+from ddsprl.fitting.core.budget import GRADIENT_COST
+from ddsprl.fitting.core.problem import Problem, Target
+from ddsprl.fitting.core.solve import solve
+from ddsprl.fitting.inversion.inverter import make_problem
+from ddsprl.fitting.solvers.hybrid import Hybrid
+from ddsprl.fitting.starts.registry import StartRequest, guess_starts
 from ddsprl.metrics.statistics import mean_interval
 from synth_jax.params import Table
 

@@ -14,8 +14,8 @@ from ddsprl.comparison.options import CompareOptions, parse_options, settle
 from ddsprl.comparison.run import check_methods, compare
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
-from ddsprl.fitting.registry import SOLVERS
-from ddsprl.fitting.starts import STARTS
+from ddsprl.fitting.solvers.registry import SOLVERS
+from ddsprl.fitting.starts.registry import STARTS
 from ddsprl.io import run_cli
 
 

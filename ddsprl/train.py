@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.io import run_cli
-from ddsprl.io.run_directory import new_run, open_run
+from ddsprl.io.runs import new_run, open_run
 from ddsprl.io.sources import digest_of
 from ddsprl.training.fields import nested
 from ddsprl.training.interruption import Interruption
@@ -28,11 +28,11 @@ SOURCES = (
     "ddsprl/agents",
     "ddsprl/env",
     "ddsprl/features",
-    "ddsprl/fitting/data/guess_serum_lite.npz",
-    "ddsprl/fitting/guess.py",
-    "ddsprl/fitting/guess_features.py",
-    "ddsprl/fitting/guess_network.py",
-    "ddsprl/fitting/target_guesses.py",
+    "ddsprl/fitting/guess/data/serum_lite.npz",
+    "ddsprl/fitting/guess/model.py",
+    "ddsprl/fitting/guess/features.py",
+    "ddsprl/fitting/guess/network.py",
+    "ddsprl/fitting/guess/of_targets.py",
     "ddsprl/losses",
     "ddsprl/training",
     "ddsprl/plant.py",

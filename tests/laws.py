@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.fitting import driver
-from ddsprl.fitting.budget import whole
-from ddsprl.fitting.solve import Solution, solve
-from ddsprl.fitting.solver import Leg, Solver, Space, legs_of
+from ddsprl.fitting.core import driver
+from ddsprl.fitting.core.budget import whole
+from ddsprl.fitting.core.solve import Solution, solve
+from ddsprl.fitting.core.solver import Leg, Solver, Space, legs_of
 from synth_jax import Instrument, Note
 from synth_jax.params import default_unit, index_of, to_physical
 

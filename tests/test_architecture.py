@@ -17,18 +17,39 @@ PACKAGES = ("synth_jax", "ddsprl")
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
-# From the physics up; a module imports from its own layer or from lower ones.
-LAYERS = {"synth_jax": 0, "plant": 1, "features": 2, "losses": 3, "metrics": 3, "env": 4}
-FITTING, ENTRY_POINTS = 5, 6
-# Side by side in one layer, these do not know of one another.
-METHODS = {"agents", "fitting", "hardware"}
-# Host-side helpers that know of no other room: who may import each.
+# From the physics up; a room imports from lower floors only. Rooms on one floor do not know of one another.
+FLOORS = (
+    {"synth_jax"},
+    {"plant"},
+    {"features"},
+    {"losses", "metrics"},
+    {"env"},
+    {"agents", "fitting"},
+    {"measuring"},
+    {"training"},
+    {"matching", "comparison", "evaluation"},
+    {"match", "compare", "train", "evaluate"},
+)
+# On the host's side, of no other room; the lowest floor that may use each.
 HELPERS = {
-    "io": {"io", "entry point", "fitting", "agents", "hardware"},
-    "allocator": {"entry point"},
-    "compile_cache": {"compile_cache", "io", "entry point", "fitting", "agents", "hardware"},
-    "sharding": {"sharding", "entry point", "fitting", "agents", "hardware"},
+    "io": "agents",
+    "drawing": "measuring",
+    "sharding": "agents",
+    "compile_cache": "agents",
+    "allocator": "match",
+    "cpu": "measuring",
 }
+BETWEEN_HELPERS = {("drawing", "io"), ("io", "compile_cache"), ("cpu", "allocator")}
+# The sub-rooms of `fitting`, likewise from the ground up.
+FITTING_FLOORS = (
+    {"core"},
+    {"solvers", "guess", "control", "posterior"},
+    {"starts"},
+    {"inversion"},
+    {"findings"},
+)
+MAX_ROOM_FILES = 16
+MAX_PARAMETERS = 8
 
 # What a distribution is called where its import has another name.
 DISTRIBUTIONS = {"orbax": "orbax-checkpoint", "yaml": "pyyaml"}
@@ -70,28 +91,45 @@ def room(module: str) -> str | None:
         return "synth_jax"
     if parts[0] != "ddsprl" or len(parts) < 2 or parts[1] == "__init__":
         return None
-    name = parts[1]
-    if name in LAYERS or name in METHODS or name in HELPERS:
-        return name
-    known = (ROOT / "ddsprl" / f"{name}.py").exists() or (ROOT / "ddsprl" / name).is_dir()
-    return "entry point" if known else None
+    known = (ROOT / "ddsprl" / f"{parts[1]}.py").exists() or (ROOT / "ddsprl" / parts[1]).is_dir()
+    return parts[1] if known else None
 
 
-def layer(name: str) -> int:
-    return ENTRY_POINTS if name == "entry point" else FITTING if name in METHODS else LAYERS[name]
+def floor_of(name: str, floors: tuple[set[str], ...]) -> int | None:
+    """The floor of a room, from the ground up; None for one that no floor names."""
+    return next((i for i, rooms in enumerate(floors) if name in rooms), None)
 
 
 def arrow_error(source: str, target: str) -> str | None:
     """Why `source` may not import `target`, both rooms; None if it may."""
-    if source == target:
+    if source == target or (source, target) in BETWEEN_HELPERS:
         return None
-    if target in HELPERS:
-        return None if source in HELPERS[target] else f"{source} may not import {target}"
     if source in HELPERS:
-        return f"{source} may import none of the other rooms"
-    if source in METHODS and target in METHODS:
+        return f"{source} may not import {target}"
+    if target in HELPERS:
+        source_floor, lowest = floor_of(source, FLOORS), floor_of(HELPERS[target], FLOORS)
+        assert source_floor is not None and lowest is not None
+        return None if source_floor >= lowest else f"{source} may not import {target}"
+    return floor_error(source, target, FLOORS)
+
+
+def floor_error(source: str, target: str, floors: tuple[set[str], ...]) -> str | None:
+    """Why an arrow between two rooms of these floors may not be; None if it may."""
+    here, there = floor_of(source, floors), floor_of(target, floors)
+    if here is None or there is None:
+        return f"{source if here is None else target} is on no floor; name it in tests/test_architecture.py"
+    if here == there and source != target:
         return f"{source} and {target} do not know of one another"
-    return f"{source} lies below {target}" if layer(source) < layer(target) else None
+    return f"{source} lies below {target}" if here < there else None
+
+
+def test_every_room_has_a_place():
+    inside = [path for path in (ROOT / "ddsprl").iterdir() if path.suffix == ".py" or path.is_dir()]
+    found = {path.stem for path in inside} - {"__init__", "__pycache__", "_configs"}
+    named_rooms = set().union(*FLOORS, HELPERS) - {"synth_jax"}
+    assert found == named_rooms
+    subrooms = {path.parent.name for path in (ROOT / "ddsprl" / "fitting").glob("*/__init__.py")}
+    assert subrooms == set().union(*FITTING_FLOORS)
 
 
 @pytest.mark.parametrize("path", sources(*PACKAGES), ids=named)
@@ -109,18 +147,93 @@ def test_imports_run_one_way(path):
     assert not errors, errors
 
 
+@pytest.mark.parametrize("path", sources("ddsprl/fitting"), ids=named)
+def test_the_rooms_of_fitting_have_an_order_too(path):
+    here = path.relative_to(ROOT / "ddsprl" / "fitting").parts[0]
+    if here == "__init__.py":
+        return
+    errors = [
+        f"line {line}: {module}: {error}"
+        for module, line in imported(path, parse(path))
+        if module.startswith("ddsprl.fitting.")
+        and (error := floor_error(here, module.split(".")[2], FITTING_FLOORS))
+    ]
+    assert not errors, errors
+
+
+def test_no_circle_of_modules():
+    """Imports at the top of modules, followed from each; a circle would depend on who comes first."""
+    arrows = {module_name(path): set(top_imports(path)) for path in sources(*PACKAGES)}
+    done: set[str] = set()
+
+    def follow(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join([*way[way.index(name) :], name])
+        if name not in done:
+            for target in arrows[name]:
+                follow(target, (*way, name))
+            done.add(name)
+
+    for name in arrows:
+        follow(name, ())
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def top_imports(path: Path) -> Iterator[str]:
+    """Modules of the house that a module imports when it is imported itself; packages by their files."""
+    if path.name == "__init__.py":
+        return
+    for node in parse(path).body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PACKAGES:
+            for alias in node.names:
+                for name in (f"{node.module}.{alias.name}", node.module):
+                    file = ROOT / (name.replace(".", "/") + ".py")
+                    if file.exists():
+                        yield name
+                        break
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in sources(*PACKAGES)}), ids=named)
+def test_rooms_are_not_halls(folder):
+    assert len(list(folder.glob("*.py"))) <= MAX_ROOM_FILES
+
+
+@pytest.mark.parametrize("path", sources(*PACKAGES, "benchmarks"), ids=named)
+def test_parameters(path):
+    many = [
+        f"line {node.lineno} {node.name}: {count}"
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (count := parameters(node)) > MAX_PARAMETERS
+    ]
+    assert not many, many
+
+
+def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    return len([a for a in given if a.arg not in ("self", "cls")])
+
+
 @pytest.mark.parametrize(
     ("source", "target", "allowed"),
     [
         ("losses", "features", True),
         ("features", "losses", False),
-        ("entry point", "fitting", True),
-        ("fitting", "entry point", False),
+        ("losses", "metrics", False),
+        ("match", "fitting", True),
+        ("fitting", "match", False),
         ("synth_jax", "plant", False),
         ("fitting", "agents", False),
+        ("evaluation", "comparison", False),
+        ("comparison", "measuring", True),
         ("losses", "io", False),
         ("fitting", "io", True),
         ("io", "synth_jax", False),
+        ("io", "drawing", False),
+        ("drawing", "io", True),
+        ("losses", "cellar", False),
     ],
 )
 def test_the_law_itself(source, target, allowed):
@@ -131,7 +244,7 @@ def test_rooms_are_told_apart():
     assert room("synth_jax.filters.svf") == "synth_jax"
     assert room("ddsprl.losses.objective") == "losses"
     assert room("ddsprl.io") == "io"
-    assert room("ddsprl.evaluation.run") == "entry point"
+    assert room("ddsprl.evaluation.run") == "evaluation"
     assert room("ddsprl") is None
     assert room("jax.numpy") is None
 

@@ -61,8 +61,8 @@ print("checked")
 # Searches, whose results are kept in a file.
 SEARCH = """
 import jax, numpy as np, laws
-from ddsprl.fitting.registry import make_solver
-from ddsprl.fitting.solve import solve
+from ddsprl.fitting.solvers.registry import make_solver
+from ddsprl.fitting.core.solve import solve
 
 def found():
     targets = [laws.bowls(np.clip(laws.BEST - 0.1 * i, 0.0, 1.0)) for i in range(3)]
@@ -74,8 +74,8 @@ def found():
 """
 INVERSION = """
 import jax, numpy as np, ddsprl
-from ddsprl.fitting.inverter import InversionConfig
-from ddsprl.fitting.library import LibraryConfig
+from ddsprl.fitting.inversion.inverter import InversionConfig
+from ddsprl.fitting.starts.library import LibraryConfig
 
 def found():
     t = np.arange(2_000) / 8_000

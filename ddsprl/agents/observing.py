@@ -7,9 +7,9 @@ import jax.numpy as jnp
 
 from ddsprl.agents.returning import Memory
 from ddsprl.agents.types import ActionSpec, Seen, SeenSpec, Transition
-from ddsprl.env.actions import N_MODULES, module_of_knob
-from ddsprl.env.observation import Field
-from ddsprl.env.types import EnvParams, EnvState, Observation, Timestep
+from ddsprl.env.match.actions import N_MODULES, module_of_knob
+from ddsprl.env.match.observation import Field
+from ddsprl.env.match.types import EnvParams, EnvState, Observation, Timestep
 from synth_jax.params import Table
 
 # `time` is left out because a time limit is no part of the task, `modules` because it comes as `Allowed`.

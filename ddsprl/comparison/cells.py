@@ -25,7 +25,7 @@ SOURCES = (
     "synth_jax",
     "ddsprl/features",
     "ddsprl/fitting",
-    "ddsprl/fitting/data/guess_serum_lite.npz",
+    "ddsprl/fitting/guess/data/serum_lite.npz",
     "ddsprl/losses",
     "ddsprl/metrics",
     "ddsprl/plant.py",

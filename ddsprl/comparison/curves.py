@@ -19,8 +19,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from ddsprl.comparison.curve_points import Curve, Curves, curve_of
 from ddsprl.comparison.markdown import TITLES
 from ddsprl.comparison.summary import Results, labels_of, reference_of
+from ddsprl.drawing.style import FAINT, INK, PAPER, SOFT, STYLE
 from ddsprl.io.atomic import replacing
-from ddsprl.io.report_style import FAINT, INK, PAPER, SOFT, STYLE
 
 # After Okabe and Ito (2008), told apart by colour-blind eyes; the later ones are further shades.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b4a9c", "#7f7f7f", "#8c510a")

@@ -20,10 +20,10 @@ from ddsprl.comparison.options import MEASURED, SUITES, Settings
 from ddsprl.comparison.plan import Method
 from ddsprl.comparison.searching import Found, Searcher
 from ddsprl.comparison.suites import Case, Suite, estimated, preset_suite, recording_suite
-from ddsprl.fitting.inverter import InversionConfig, Inverter, make_problem
-from ddsprl.fitting.registry import make_solver
-from ddsprl.fitting.solver import COUNTS, legs_of
-from ddsprl.fitting.starts import SharedWork, shared_renders, shared_works
+from ddsprl.fitting.core.solver import COUNTS, legs_of
+from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, make_problem
+from ddsprl.fitting.solvers.registry import make_solver
+from ddsprl.fitting.starts.registry import SharedWork, shared_renders, shared_works
 from ddsprl.io import UserError
 from ddsprl.metrics import field_metrics_batch, parameter_error
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from ddsprl.comparison.keys import Stream, stream
 from ddsprl.comparison.suites import Case
-from ddsprl.fitting.problem import BAD_LOSS, Problem, Target
+from ddsprl.fitting.core.archive import BAD_LOSS
+from ddsprl.fitting.core.problem import Problem, Target
 from ddsprl.sharding import shard_batch
 from synth_jax import Note
 

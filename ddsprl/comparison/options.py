@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from ddsprl.comparison.plan import Method, Plan, load_plan
-from ddsprl.fitting.inverter import GRADIENT_COST
+from ddsprl.fitting.core.budget import GRADIENT_COST
 from ddsprl.io import UserError, did_you_mean
 from ddsprl.io.cli import parse_command_line
 

@@ -9,8 +9,8 @@ import numpy as np
 from ddsprl.comparison.curves import colour_of
 from ddsprl.comparison.markdown import TITLES, introduction, tables
 from ddsprl.comparison.summary import Results
-from ddsprl.io import report_page
-from ddsprl.io.report_page import cards, heading, paragraph, picture, sound_card
+from ddsprl.drawing import page as report_page
+from ddsprl.drawing.page import cards, heading, paragraph, picture, sound_card
 
 Sounds = Callable[[dict[str, Any]], np.ndarray]
 

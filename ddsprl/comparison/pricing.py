@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from ddsprl.comparison.keys import Stream, stream
-from ddsprl.fitting.problem import Problem, Target
+from ddsprl.fitting.core.problem import Problem, Target
 from ddsprl.sharding import shard_batch
 
 # A round is some milliseconds, and a machine with other work to do spoils several of them.

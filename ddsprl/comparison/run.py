@@ -21,8 +21,8 @@ from ddsprl.comparison.options import Settings
 from ddsprl.comparison.page import chosen_targets, write_page
 from ddsprl.comparison.suites import MANIFEST, recordings_of
 from ddsprl.comparison.summary import Results, price_of, summarise
-from ddsprl.fitting.registry import make_solver, settings_of
-from ddsprl.fitting.solve import group_size
+from ddsprl.fitting.core.programs import group_size
+from ddsprl.fitting.solvers.registry import make_solver, settings_of
 from ddsprl.io import EXIT_INTERRUPTED, UserError, match_progress, versions
 from ddsprl.io.atomic import replacing
 

@@ -11,13 +11,13 @@ import numpy as np
 from ddsprl.comparison.keys import Stream, stream
 from ddsprl.comparison.plan import Method
 from ddsprl.comparison.suites import Case
-from ddsprl.fitting.budget import plan_budget
-from ddsprl.fitting.inverter import Inverter, Progress
-from ddsprl.fitting.problem import Target
-from ddsprl.fitting.registry import make_solver
-from ddsprl.fitting.solve import Solution, solve
-from ddsprl.fitting.solver import iteration_cost, legs_of
-from ddsprl.fitting.starts import make_starts
+from ddsprl.fitting.core.budget import Progress, plan_budget
+from ddsprl.fitting.core.problem import Target
+from ddsprl.fitting.core.solve import Solution, solve
+from ddsprl.fitting.core.solver import iteration_cost, legs_of
+from ddsprl.fitting.inversion.inverter import Inverter
+from ddsprl.fitting.solvers.registry import make_solver
+from ddsprl.fitting.starts.registry import make_starts
 from synth_jax import load_bank, shipped_presets_dir
 
 
@@ -32,7 +32,7 @@ class Found(NamedTuple):
         renders: of one target.
         gradients: likewise.
         failures: evaluations that were not finite, `[G]`.
-        counts: what the solver counted (`ddsprl.fitting.solver.COUNTS`), as far as it counts that, `[G]`.
+        counts: what the solver counted (`ddsprl.fitting.core.solver.COUNTS`), where it does, `[G]`.
         seconds: of the group.
     """
 

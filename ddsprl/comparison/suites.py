@@ -18,9 +18,9 @@ import numpy as np
 
 from ddsprl.comparison.keys import Stream, stream
 from ddsprl.features.loudness import ungated_loudness
-from ddsprl.fitting.inverter import Inverter
-from ddsprl.fitting.recording import choose_pitch, most_plausible, pitch_hypotheses, ready
-from ddsprl.fitting.starts import SharedWork, page_work
+from ddsprl.fitting.inversion.inverter import Inverter
+from ddsprl.fitting.inversion.recording import choose_pitch, most_plausible, pitch_hypotheses, ready
+from ddsprl.fitting.starts.registry import SharedWork, page_work
 from ddsprl.io import UserError, estimate_gate, expand_inputs, load_audio
 from ddsprl.plant import in_chunks
 from synth_jax import Instrument, Note, load_bank, shipped_presets_dir
@@ -39,12 +39,12 @@ class Case:
         name: unique in its suite.
         part: `random`, `bank` or `recordings`; parts have tables of their own.
         audio: `[n]`.
-        window: `[n]`, see `ddsprl.fitting.problem.Target`.
+        window: `[n]`, see `ddsprl.fitting.core.problem.Target`.
         note: at which candidates are played.
         true_note: at which the target was played; None for recordings.
         u: true knob positions `[d]`; None for recordings.
         note_renders: spent on estimating the note, besides the library.
-        note_pages: of the library that were opened for it, see `ddsprl.fitting.starts.page_work`.
+        note_pages: of the library that were opened for it, see `ddsprl.fitting.starts.registry.page_work`.
     """
 
     name: str

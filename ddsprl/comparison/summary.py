@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ddsprl.comparison.pricing import dearest
-from ddsprl.fitting.solver import COUNTS
+from ddsprl.fitting.core.solver import COUNTS
 from ddsprl.metrics import (
     Interval,
     excess_ratio,

@@ -1,15 +1,15 @@
 """The environment: match a sound by turning knobs, as an agent sees it."""
 
-from ddsprl.env.actions import from_flat, to_flat
-from ddsprl.env.curriculum import STAGES, CurriculumState, Stage, advance, free_mask
-from ddsprl.env.embedding import EpisodicReward, load_embedding
-from ddsprl.env.evaluation import Results, episode, evaluate
-from ddsprl.env.make import make_env, make_matcher, stage_params
-from ddsprl.env.match_env import MatchEnv
-from ddsprl.env.observation import Field, flatten, layout, unflatten
-from ddsprl.env.references import References, committed
-from ddsprl.env.targets import make_bucket, preset_targets, recording_targets
-from ddsprl.env.types import EnvConfig, EnvParams, EnvState, RewardWeights, Targets, Timestep
+from ddsprl.env.episodes import Results, episode, evaluate
+from ddsprl.env.match.actions import from_flat, to_flat
+from ddsprl.env.match.curriculum import STAGES, CurriculumState, Stage, advance, free_mask
+from ddsprl.env.match.embedding import EpisodicReward, load_embedding
+from ddsprl.env.match.environment import MatchEnv
+from ddsprl.env.match.make import make_env, make_matcher, stage_params
+from ddsprl.env.match.observation import Field, flatten, layout, unflatten
+from ddsprl.env.match.references import References, committed
+from ddsprl.env.match.targets import make_bucket, preset_targets, recording_targets
+from ddsprl.env.match.types import EnvConfig, EnvParams, EnvState, RewardWeights, Targets, Timestep
 from ddsprl.env.wrappers import AutoReset, ManyState, StopGradients, default_chunk
 
 __all__ = [

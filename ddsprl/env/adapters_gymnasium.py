@@ -8,7 +8,7 @@ For agents that know neither dictionaries nor hybrid actions, `flat_obs=True` gi
 `flat_action=True` takes one: four selector logits, then the deltas, all in [-1, 1].
 
 `episodic_reward=EpisodicReward(env, load_embedding("speech"))` adds to the last step of every episode what a
-learned embedding says of its best sound (see `ddsprl.env.embedding`), outside the compiled step.
+learned embedding says of its best sound (see `ddsprl.env.match.embedding`), outside the compiled step.
 
 Gymnasium is an extra: `pip install "ddsprl[gym]"`. Its seeds feed the keys, so a seeded run repeats itself.
 """
@@ -21,10 +21,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.env.actions import N_MODULES, from_flat
-from ddsprl.env.match_env import MatchEnv
-from ddsprl.env.observation import bounds
-from ddsprl.env.types import EnvParams
+from ddsprl.env.match.actions import N_MODULES, from_flat
+from ddsprl.env.match.environment import MatchEnv
+from ddsprl.env.match.observation import bounds
+from ddsprl.env.match.types import EnvParams
 from ddsprl.env.wrappers import AutoReset, Final, default_chunk, final_of
 
 try:

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ddsprl.env.match_env import MatchEnv
-from ddsprl.env.types import Action, EnvParams, EnvState, Episode, Observation, Timestep
+from ddsprl.env.match.environment import MatchEnv
+from ddsprl.env.match.types import Action, EnvParams, EnvState, Episode, Observation, Timestep
 from ddsprl.plant import in_chunks
 
 # New episodes made together, as a part of all: about as many as end at a step when they end one by one.

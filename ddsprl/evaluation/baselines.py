@@ -13,7 +13,7 @@ from ddsprl.evaluation.playing import RandomActions, play
 from ddsprl.evaluation.search import Found, Progress, cma_es
 from ddsprl.evaluation.suites import Stream, Suite
 from ddsprl.evaluation.tuning import tuned
-from ddsprl.fitting.target_guesses import guessed_points
+from ddsprl.fitting.guess.of_targets import guessed_points
 
 EPISODE_RENDERS = 50
 

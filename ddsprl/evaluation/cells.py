@@ -15,7 +15,7 @@ SOURCES = (
     "ddsprl/evaluation",
     "ddsprl/features",
     "ddsprl/fitting",
-    "ddsprl/fitting/data/guess_serum_lite.npz",
+    "ddsprl/fitting/guess/data/serum_lite.npz",
     "ddsprl/losses",
     "ddsprl/plant.py",
 )

@@ -15,8 +15,8 @@ from ddsprl.evaluation.playing import Player, play, playing
 from ddsprl.evaluation.search import Found, Progress
 from ddsprl.evaluation.suites import Suite
 from ddsprl.evaluation.tuning import tuned
-from ddsprl.fitting.guess import load_guess
-from ddsprl.fitting.target_guesses import fits
+from ddsprl.fitting.guess.model import load_guess
+from ddsprl.fitting.guess.of_targets import fits
 
 AGENT, POLICY = "agent", "agent, policy alone"
 NOTHING, RANDOM, GUESSES = "do nothing", "random actions", "guesses"

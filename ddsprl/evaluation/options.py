@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from ddsprl.env.curriculum import STAGES
+from ddsprl.env.match.curriculum import STAGES
 from ddsprl.evaluation.tuning import FEWEST
 from ddsprl.io import UserError
 from ddsprl.io.cli import parse_command_line

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ddsprl.drawing.page import cards, heading, paragraph, picture, sound_card, table, write_page
 from ddsprl.evaluation.methods import AGENT, sound, target_sound
 from ddsprl.evaluation.pictures import colour_of, excess_png, target_png
 from ddsprl.evaluation.run import Evaluation, Results, chosen
 from ddsprl.evaluation.tables import duel_table, stage_table, term_table, title_of
 from ddsprl.evaluation.target_rows import terms_of
-from ddsprl.io.report_page import cards, heading, paragraph, picture, sound_card, table, write_page
 
 INTRODUCTION = (
     "Estimates are medians over targets (shares for success), in brackets 95 % bootstrap intervals over "

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ddsprl.drawing.edits import draw_losses, draw_trajectories
+from ddsprl.drawing.match import LOWEST_HZ, RANGE_DB, log_spectrogram_db
+from ddsprl.drawing.parts import panel_title, png
+from ddsprl.drawing.style import DPI, FAINT, INK, MATCH, PAPER, RANDOM, SOFT, STYLE, TARGET
 from ddsprl.evaluation.methods import AGENT
-from ddsprl.io.report import LOWEST_HZ, RANGE_DB, log_spectrogram_db
-from ddsprl.io.report_edits import draw_losses, draw_trajectories
-from ddsprl.io.report_parts import panel_title, png
-from ddsprl.io.report_style import DPI, FAINT, INK, MATCH, PAPER, RANDOM, SOFT, STYLE, TARGET
 
 COLOURS = {"target": TARGET, AGENT: MATCH}
 STAGES_A_ROW = 3

@@ -25,8 +25,8 @@ from ddsprl.agents import (
     turn_of,
 )
 from ddsprl.env import EnvParams, MatchEnv, evaluate
-from ddsprl.env.actions import N_MODULES, module_mask
-from ddsprl.env.types import Action, EnvState, Observation
+from ddsprl.env.match.actions import N_MODULES, module_mask
+from ddsprl.env.match.types import Action, EnvState, Observation
 from ddsprl.evaluation.hearing import snapped
 from ddsprl.evaluation.suites import Stream, Suite
 

@@ -1,8 +1,8 @@
 """CMA-ES of the fitting registry on a suite: all targets side by side, over the unlocked knobs only.
 
 The solver sees a space of the `k` unlocked knobs, so locked ones cost it nothing. Starts, turns of the loop
-and the last hearing of finalists are those of `ddsprl.fitting.driver`; only the hearing is the suite's, so
-that one compiled program serves all settings, budgets and stages.
+and the last hearing of finalists are those of `ddsprl.fitting.core.driver`; only the hearing is the suite's,
+so that one compiled program serves all settings, budgets and stages.
 """
 
 import functools
@@ -17,10 +17,10 @@ import numpy as np
 
 from ddsprl.evaluation.hearing import hear, hear_own, snapped
 from ddsprl.evaluation.suites import Stream, Suite
-from ddsprl.fitting import driver
-from ddsprl.fitting.budget import plan_budget, whole
-from ddsprl.fitting.registry import make_solver
-from ddsprl.fitting.solver import Answer, Query, Solver, Space
+from ddsprl.fitting.core import driver
+from ddsprl.fitting.core.budget import plan_budget, whole
+from ddsprl.fitting.core.solver import Answer, Query, Solver, Space
+from ddsprl.fitting.solvers.registry import make_solver
 
 Progress = Callable[[int, int, float], None]
 

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.env import EnvParams, MatchEnv, stage_params
-from ddsprl.env.types import Episode
-from ddsprl.fitting.target_guesses import with_guesses
+from ddsprl.env.match.types import Episode
+from ddsprl.fitting.guess.of_targets import with_guesses
 from ddsprl.plant import in_chunks
 
 # Added to the seed that is asked for: apart from the buckets of training and of the references.

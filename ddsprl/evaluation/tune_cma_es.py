@@ -7,9 +7,9 @@ from typing import Any
 
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
-from ddsprl.env.make import make_matcher
-from ddsprl.env.references import setup_of
-from ddsprl.env.types import EnvConfig
+from ddsprl.env.match.make import make_matcher
+from ddsprl.env.match.references import setup_of
+from ddsprl.env.match.types import EnvConfig
 from ddsprl.evaluation.suites import make_suite
 from ddsprl.evaluation.tuning import FILE, GRIDS, measure_grid
 from ddsprl.io import match_progress, run_cli

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddsprl.env.references import setup_of
-from ddsprl.env.types import EnvConfig
+from ddsprl.env.match.references import setup_of
+from ddsprl.env.match.types import EnvConfig
 from ddsprl.evaluation.hearing import judge, references
 from ddsprl.evaluation.search import Progress, Setting, cma_es
 from ddsprl.evaluation.suites import Suite

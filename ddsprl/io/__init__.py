@@ -1,10 +1,9 @@
-"""Audio in and out, result directories, progress and reports."""
+"""Files, sound, runs and the terminal; nothing here knows what a match or an episode is."""
 
 from ddsprl.io.audio import Clip, expand_inputs, load_audio, write_wav
 from ddsprl.io.errors import EXIT_INTERRUPTED, UserError, did_you_mean, nearest, run_cli
+from ddsprl.io.output import ensure_output, staged_directory, versions, write_json
 from ddsprl.io.progress import MatchProgress, match_progress
-from ddsprl.io.report import draw_match_report
-from ddsprl.io.rundir import ensure_output, staged_directory, versions, write_json
 from ddsprl.io.segment import choose_length, estimate_gate, fit_length, trim_onset
 
 __all__ = [
@@ -14,7 +13,6 @@ __all__ = [
     "UserError",
     "choose_length",
     "did_you_mean",
-    "draw_match_report",
     "ensure_output",
     "estimate_gate",
     "expand_inputs",

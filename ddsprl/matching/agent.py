@@ -19,11 +19,12 @@ import numpy as np
 
 from ddsprl.env import EnvParams, MatchEnv, recording_targets, stage_params
 from ddsprl.evaluation.playing import Player, playing, program
-from ddsprl.fitting.grouped import Inversion, Prepared, search_group
-from ddsprl.fitting.inverter import Inverter, Progress
-from ddsprl.fitting.methods import Method
-from ddsprl.fitting.programs import awaited, running
-from ddsprl.fitting.target_guesses import with_guesses
+from ddsprl.fitting.core.budget import Progress
+from ddsprl.fitting.core.programs import awaited, running
+from ddsprl.fitting.guess.of_targets import with_guesses
+from ddsprl.fitting.inversion.grouped import Inversion, Prepared, search_group
+from ddsprl.fitting.inversion.inverter import Inverter
+from ddsprl.fitting.inversion.methods import Method
 from ddsprl.io import UserError, fit_length
 from ddsprl.matching.edits import edit_rows
 from ddsprl.matching.options import HANDED_ON
@@ -61,7 +62,7 @@ class AgentSearch:
         searches: int,
         progress: Progress | None = None,
     ) -> Inversion:
-        """As `ddsprl.fitting.several.search_several`; plays one episode a target, whatever `searches`."""
+        """As `search_several`; plays one episode a target, whatever `searches`."""
         del searches
         params = self._params(group)
         wide = keys[np.minimum(np.arange(len(group.starts)), len(keys) - 1)]

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ddsprl.fitting.programs import busy_s
+from ddsprl.fitting.core.programs import busy_s
 
 
 class Clock:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ddsprl.match_results import Draw, Finding
+from ddsprl.matching.results import Draw, Finding
 from synth_jax.params import MODULES, ParamSpec, Table
 
 

@@ -12,11 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.compile_cache import user_cache_dir
-from ddsprl.fitting.grouped import Prepared, prepare_group
-from ddsprl.fitting.inverter import InversionConfig, Inverter, group_size, make_problem
-from ddsprl.fitting.library import Library, LibraryConfig, Page
-from ddsprl.fitting.methods import ROUNDS, Method
-from ddsprl.fitting.recording import Recording, choose_pitch, ready
+from ddsprl.fitting.core.programs import group_size
+from ddsprl.fitting.inversion.grouped import Prepared, prepare_group
+from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, make_problem
+from ddsprl.fitting.inversion.methods import Method
+from ddsprl.fitting.inversion.recording import Recording, choose_pitch, ready
+from ddsprl.fitting.starts.library import Library, LibraryConfig, Page
 from ddsprl.io import UserError, load_audio
 from ddsprl.matching.manifest import DONE, Manifest
 from ddsprl.matching.options import MatchOptions
@@ -165,9 +166,6 @@ class Feed:
             problem = make_problem(self.options.sample_rate, duration_s)
             pages = LibraryConfig(cache_dir=user_cache_dir() / "library")
             config = InversionConfig(library=pages)
-            if self.method.name != ROUNDS:
-                # As many as a solver's finalists, so that one program judges these and the references.
-                config = InversionConfig(library=pages, members=self.method.members)
             library = KeptPages(Library(problem.instrument, pages))
             self._inverters[duration_s] = Inverter(problem, config, library)
         return self._inverters[duration_s]

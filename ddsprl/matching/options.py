@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from ddsprl.fitting.driver import FINALISTS
-from ddsprl.fitting.methods import DEFAULT_BUDGET, DEFAULT_METHOD, METHODS, ROUNDS, Method, make_method
-from ddsprl.fitting.priors import PRIORS
-from ddsprl.fitting.starts import STARTS
+from ddsprl.fitting.core.driver import FINALISTS
+from ddsprl.fitting.inversion.methods import DEFAULT_BUDGET, DEFAULT_METHOD, METHODS, Method, make_method
+from ddsprl.fitting.posterior.priors import PRIORS
+from ddsprl.fitting.starts.registry import STARTS
 from ddsprl.io import UserError, did_you_mean
 from ddsprl.io.cli import parse_command_line
 from synth_jax.params import Table, nearest_hint
@@ -41,22 +41,21 @@ class MatchOptions:
     """Directory for the results, one sub-directory per target; nothing there is overwritten. An unfinished
     run over several targets with the same options is continued."""
     method: str = DEFAULT_METHOD
-    """How to search: `rounds`, a solver such as hybrid, adam, cma_es, random, or `agent`."""
+    """How to search: a solver such as hybrid, adam, cma_es, random, or `agent`."""
     run: Path | None = None
     """Directory of the training run whose agent is to play; for --method agent."""
     polish: bool = False
     """Hand the agent's best presets to the gradient matcher, with the budget."""
     start: str | None = None
     """Where a solver begins: guess, mixed, best, library, bank, cues, neutral, random; if not given,
-    where it does best. The rounds have a start of their own."""
+    where it does best."""
     top: int = 1
     """Presets to write for each target, best first, that differ in their knobs and to the ear: preset.json,
     preset_2.json and so on; fewer where no more differ. Each takes a search of its own, with the budget."""
     seed: int = 0
     """Of everything random."""
     budget: int = DEFAULT_BUDGET
-    """Renders to spend on a search; a gradient counts as 3. Two rounds, about 2,600, are the least of the
-    rounds; a solver needs 64."""
+    """Renders to spend on a search, 64 or more; a gradient counts as 3."""
     lock: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Knob to hold, in physical units, such as --lock filter_cutoff=800; may be given several times."""
     midi: float | None = None
@@ -90,7 +89,7 @@ class MatchOptions:
         return {name: getattr(self, name) for name in names} | searched
 
     def prior_name(self) -> str | None:
-        """Of `ddsprl.fitting.priors.PRIORS`; None where no posterior is sampled."""
+        """Of `ddsprl.fitting.posterior.priors.PRIORS`; None where no posterior is sampled."""
         return (self.prior or PRIORS[0]) if self.posterior else None
 
     def how(self) -> Method:
@@ -154,7 +153,7 @@ def _check_method(options: MatchOptions) -> None:
         raise UserError(f"--{error}") from None
     if options.budget < 1:
         raise UserError(f"--budget is {options.budget}, at least 1 render is needed")
-    if options.method != ROUNDS and options.budget < method.starts:
+    if options.budget < method.starts:
         needed = f"{options.method} needs at least {method.starts} renders, to score its starts"
         raise UserError(f"--budget is {options.budget}, {needed}")
     if not 1 <= options.top <= FINALISTS:

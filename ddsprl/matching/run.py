@@ -16,13 +16,15 @@ import numpy as np
 
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
-from ddsprl.fitting.extras import analyse, posterior_renders, posteriors_of
-from ddsprl.fitting.grouped import Inversion
-from ddsprl.fitting.inverter import FINAL_KEYS, GRADIENT_COST, make_problem
-from ddsprl.fitting.posterior_summary import Posterior
-from ddsprl.fitting.priors import make_prior
-from ddsprl.fitting.references import references
-from ddsprl.fitting.several import search_several
+from ddsprl.fitting.core.budget import GRADIENT_COST
+from ddsprl.fitting.core.driver import FINALISTS
+from ddsprl.fitting.findings.extras import analyse, posterior_renders, posteriors_of
+from ddsprl.fitting.findings.references import references
+from ddsprl.fitting.inversion.grouped import Inversion
+from ddsprl.fitting.inversion.inverter import FINAL_KEYS, make_problem
+from ddsprl.fitting.inversion.several import search_several
+from ddsprl.fitting.posterior.priors import make_prior
+from ddsprl.fitting.posterior.summary import Posterior
 from ddsprl.io import (
     EXIT_INTERRUPTED,
     UserError,
@@ -32,12 +34,12 @@ from ddsprl.io import (
     match_progress,
 )
 from ddsprl.io.ahead import ahead
-from ddsprl.match_results import Finding, Said, make_finding
 from ddsprl.matching.clock import Clock
 from ddsprl.matching.feed import Bad, Feed, Group, check_name, fingerprint
 from ddsprl.matching.interrupt import Interrupt
 from ddsprl.matching.manifest import DONE, FAILED, PARTIAL, Manifest, made_by
 from ddsprl.matching.options import MatchOptions, check, parse_locks
+from ddsprl.matching.results import Finding, Said, make_finding
 from ddsprl.matching.stored import StoredFindings
 from ddsprl.matching.writing import Writer
 
@@ -317,6 +319,4 @@ def _of_file(finding: Finding, file: Path) -> bool:
 def _renders(group: Group, found: Inversion) -> int:
     """Renders behind one target, a gradient counted as several: search, judgement, random reference."""
     searched = found.renders + GRADIENT_COST * found.gradients
-    return (
-        searched + found.judge_renders + RANDOM_REFERENCE + (group.inverter.config.members + 1) * FINAL_KEYS
-    )
+    return searched + found.judge_renders + RANDOM_REFERENCE + (FINALISTS + 1) * FINAL_KEYS

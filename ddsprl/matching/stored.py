@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ddsprl.io.atomic import replacing
-from ddsprl.match_results import Finding
+from ddsprl.matching.results import Finding
 
 FOLDER = ".findings"
 FORMAT = 2

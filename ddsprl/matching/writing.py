@@ -7,12 +7,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ddsprl.drawing.pictures import Drawers
 from ddsprl.io import staged_directory
-from ddsprl.io.pictures import Drawers
-from ddsprl.match_results import Finding, write_finding
 from ddsprl.matching.edits import write_edits
 from ddsprl.matching.manifest import DONE, PARTIAL, Manifest, made_by
 from ddsprl.matching.options import MatchOptions
+from ddsprl.matching.results import Finding, write_finding
 from ddsprl.matching.stored import StoredFindings
 
 # Groups that may wait to be written; their findings are in memory, and on disk.

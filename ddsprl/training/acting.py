@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from ddsprl.agents import AgentAction, Allowed, Sac, SacState, Seen, seen_of, turn_of
 from ddsprl.agents.opening import opened, or_own
-from ddsprl.env.types import Action, EnvParams, EnvState, Observation
+from ddsprl.env.match.types import Action, EnvParams, EnvState, Observation
 
 _BARRED = -1e9
 

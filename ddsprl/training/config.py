@@ -8,9 +8,9 @@ first compiled call (`loop.chunk` iterations) that reaches or passes the number.
 from dataclasses import dataclass, field
 
 from ddsprl.agents.sac import SacConfig
-from ddsprl.env.curriculum import STAGES
-from ddsprl.env.make import config_from
-from ddsprl.env.types import EnvConfig
+from ddsprl.env.match.curriculum import STAGES
+from ddsprl.env.match.make import config_from
+from ddsprl.env.match.types import EnvConfig
 from ddsprl.io import UserError, did_you_mean
 
 SOLVERS = ("hybrid", "cma_es", "adam", "preset")

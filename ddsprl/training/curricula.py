@@ -21,7 +21,7 @@ from ddsprl.env import (
     committed,
     stage_params,
 )
-from ddsprl.fitting.target_guesses import with_guesses
+from ddsprl.fitting.guess.of_targets import with_guesses
 from ddsprl.training.config import RunConfig
 
 # Held-out presets for training's own evaluations; those of `ddsprl.evaluate` have seeds of their own.

@@ -42,8 +42,8 @@ from ddsprl.env import (
 )
 from ddsprl.training.acting import Choice, at_random, explore, playing
 from ddsprl.training.config import RunConfig
+from ddsprl.training.demonstrations.planning import edit_towards
 from ddsprl.training.learning import Metrics, learn
-from ddsprl.training.planning import edit_towards
 from ddsprl.training.records import Loop, Tally, new_tally
 from ddsprl.training.snapshots import no_extremes, update_extremes
 

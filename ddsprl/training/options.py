@@ -17,7 +17,7 @@ import tyro
 
 from ddsprl.io import UserError, did_you_mean
 from ddsprl.io.cli import one_line
-from ddsprl.io.run_directory import open_run
+from ddsprl.io.runs import open_run
 from ddsprl.io.yaml_files import read_yaml
 from ddsprl.training.config import RunConfig, checked
 from ddsprl.training.fields import names, override

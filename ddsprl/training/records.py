@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from ddsprl.agents import Replay, SacState
 from ddsprl.env import CurriculumState, ManyState
-from ddsprl.env.types import Observation
+from ddsprl.env.match.types import Observation
 from ddsprl.training.snapshots import Extremes
 
 

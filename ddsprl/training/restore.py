@@ -12,7 +12,7 @@ from ddsprl.agents import Sac, SacState, parts
 from ddsprl.env import EnvParams, MatchEnv, make_matcher
 from ddsprl.io import UserError
 from ddsprl.io.checkpoints import Checkpoints
-from ddsprl.io.run_directory import open_run
+from ddsprl.io.runs import open_run
 from ddsprl.training.acting import playing
 from ddsprl.training.config import RunConfig
 from ddsprl.training.loop import make_agent

@@ -22,8 +22,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.env.match_env import MatchEnv
-from ddsprl.env.types import EnvParams
+from ddsprl.env.match.environment import MatchEnv
+from ddsprl.env.match.types import EnvParams
 from ddsprl.env.wrappers import Final
 from ddsprl.io.audio import write_wav
 from ddsprl.io.errors import UserError

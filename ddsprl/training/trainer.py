@@ -13,15 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.env import make_matcher
-from ddsprl.fitting.target_guesses import fitting_guess
+from ddsprl.fitting.guess.of_targets import fitting_guess
 from ddsprl.io import UserError
 from ddsprl.io.checkpoints import Checkpoints
-from ddsprl.io.run_directory import RunDirectory
 from ddsprl.io.run_log import RunLog
-from ddsprl.training import warm_start
+from ddsprl.io.runs import RunDirectory
 from ddsprl.training.config import RunConfig
 from ddsprl.training.curricula import Curricula
-from ddsprl.training.demonstrations import Demonstrations
+from ddsprl.training.demonstrations import warm_start
+from ddsprl.training.demonstrations.recording import Demonstrations
 from ddsprl.training.fields import nested
 from ddsprl.training.interruption import Interruption
 from ddsprl.training.loop import Training, make_agent

@@ -6,9 +6,9 @@ import numpy as np
 
 from ddsprl.agents.observing import action_spec, parts, seen_of, seen_spec, transition_of
 from ddsprl.agents.replay import PICTURE_HIGH, PICTURE_LOW
-from ddsprl.env.actions import module_mask
-from ddsprl.env.observation import layout
-from ddsprl.env.types import Timestep
+from ddsprl.env.match.actions import module_mask
+from ddsprl.env.match.observation import layout
+from ddsprl.env.match.types import Timestep
 from synth_jax import INSTRUMENTS
 
 SYNTH = INSTRUMENTS["serum_lite"](16_000, 0.5)

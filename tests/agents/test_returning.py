@@ -14,7 +14,7 @@ from ddsprl.agents.encoder import NetworkConfig
 from ddsprl.agents.returning import Memory, Return, returned
 from ddsprl.agents.sac import Sac, SacConfig
 from ddsprl.agents.types import ActionSpec, Seen, SeenSpec
-from ddsprl.env import actions
+from ddsprl.env.match import actions
 from tests.env.toy import toy
 
 SPEC = ActionSpec(3, (0, 2, 0, 1, 2))

@@ -21,7 +21,8 @@ from ddsprl.comparison.plan import Method
 from ddsprl.comparison.searching import Searcher
 from ddsprl.comparison.suites import preset_suite
 from ddsprl.comparison.summary import summarise
-from ddsprl.fitting.inverter import GRADIENT_COST, InversionConfig, Inverter, make_problem
+from ddsprl.fitting.core.budget import GRADIENT_COST
+from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, make_problem
 from ddsprl.losses import Objective, ObjectiveConfig
 from ddsprl.plant import make_instrument
 

@@ -9,9 +9,9 @@ from ddsprl.comparison.cells import Cells
 from ddsprl.comparison.options import parse_options, settle
 from ddsprl.comparison.plan import load_plan
 from ddsprl.comparison.suites import recordings_of
-from ddsprl.fitting.inverter import GRADIENT_COST
-from ddsprl.fitting.registry import SOLVERS, make_solver
-from ddsprl.fitting.starts import STARTS
+from ddsprl.fitting.core.budget import GRADIENT_COST
+from ddsprl.fitting.solvers.registry import SOLVERS, make_solver
+from ddsprl.fitting.starts.registry import STARTS
 from ddsprl.io import UserError
 
 from .conftest import TINY

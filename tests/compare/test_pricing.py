@@ -11,12 +11,12 @@ import pytest
 from ddsprl import compare
 from ddsprl.comparison import execution, pricing
 from ddsprl.comparison.plan import Method
-from ddsprl.fitting.budget import plan_budget
-from ddsprl.fitting.gradient import MultiStartAdam
-from ddsprl.fitting.inverter import InversionConfig
-from ddsprl.fitting.library import LibraryConfig
-from ddsprl.fitting.registry import make_solver
-from ddsprl.fitting.solver import RandomSearch
+from ddsprl.fitting.core.budget import plan_budget
+from ddsprl.fitting.inversion.inverter import InversionConfig
+from ddsprl.fitting.solvers.gradient import MultiStartAdam
+from ddsprl.fitting.solvers.random_search import RandomSearch
+from ddsprl.fitting.solvers.registry import make_solver
+from ddsprl.fitting.starts.library import LibraryConfig
 
 from .conftest import strict
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.env import actions, from_flat, make_env, stage_params, to_flat
+from ddsprl.env import from_flat, make_env, stage_params, to_flat
+from ddsprl.env.match import actions
 from synth_jax.params import MODULES
 
 KEY = jax.random.key(0)

@@ -26,9 +26,9 @@ from ddsprl.env import (
     recording_targets,
     stage_params,
 )
-from ddsprl.env.floors import losses_near_targets
-from ddsprl.env.measure_references import measure_stages
-from ddsprl.env.references import COMMAND, setup_of
+from ddsprl.env.match.floors import losses_near_targets
+from ddsprl.env.match.measure_references import measure_stages
+from ddsprl.env.match.references import COMMAND, setup_of
 from ddsprl.features.loudness import ungated_loudness
 from synth_jax import INSTRUMENTS, Note, serum_lite
 
@@ -169,7 +169,7 @@ def test_epsilon_is_the_floor_plus_the_committed_excess(made, monkeypatch):
     """Without an epsilon of its own, a setup with references measures its targets' floors."""
     config = dataclasses.replace(made.env.config, epsilon=None)
     found = tuple(ddsprl.env.References(0.5, 0.8, 2.0, 0.1 * stage.number) for stage in STAGES)
-    monkeypatch.setattr("ddsprl.env.make.committed", lambda config: found)
+    monkeypatch.setattr("ddsprl.env.match.make.committed", lambda config: found)
     env = make_matcher(config, instrument=made.env.instrument)
     params, _ = stage_params(env, 5, split="held_out", count=12)
     assert float(params.epsilon) == pytest.approx(0.5)

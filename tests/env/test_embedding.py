@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ddsprl.env import AutoReset
-from ddsprl.env.embedding import EpisodicReward, cosine, load_embedding
+from ddsprl.env.match.embedding import EpisodicReward, cosine, load_embedding
 from ddsprl.env.wrappers import final_of
 from ddsprl.features import log_mel
 

@@ -13,7 +13,7 @@ RecordEpisodeStatistics = pytest.importorskip("gymnasium.wrappers.vector").Recor
 
 from ddsprl.env import EpisodicReward  # noqa: E402
 from ddsprl.env.adapters_gymnasium import GymMatch, GymMatchVector  # noqa: E402
-from ddsprl.env.embedding import cosine  # noqa: E402
+from ddsprl.env.match.embedding import cosine  # noqa: E402
 
 N = 5
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ddsprl.env import StopGradients, flatten, unflatten
-from ddsprl.env.observation import note_row
+from ddsprl.env.match.observation import note_row
 from ddsprl.losses import Objective
 from synth_jax import Note
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ddsprl.fitting import InversionConfig, LibraryConfig, Target
-from ddsprl.fitting.inverter import Inverter, make_problem
+from ddsprl.fitting.inversion.inverter import Inverter, make_problem
 from synth_jax import Note
 
 RATE, DURATION_S = 8_000, 0.25

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from ddsprl.fitting.budget import Stretch, plan_budget, whole
-from ddsprl.fitting.solver import Leg, RandomSearch
+from ddsprl.fitting.core.budget import Stretch, plan_budget, whole
+from ddsprl.fitting.core.solver import Leg
+from ddsprl.fitting.solvers.random_search import RandomSearch
 
 
 @dataclass(frozen=True)

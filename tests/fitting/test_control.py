@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from ddsprl.fitting.control import ControlProblem, GuardedProblem, GuardedTarget
-from ddsprl.fitting.control_terms import (
+from ddsprl.fitting.control.problem import ControlProblem, GuardedProblem, GuardedTarget
+from ddsprl.fitting.control.terms import (
     Brightness,
     Damping,
     Heard,
@@ -20,9 +20,9 @@ from ddsprl.fitting.control_terms import (
     hinge,
     weighed,
 )
-from ddsprl.fitting.hybrid import Hybrid
-from ddsprl.fitting.problem import BAD_LOSS
-from ddsprl.fitting.solve import solve
+from ddsprl.fitting.core.archive import BAD_LOSS
+from ddsprl.fitting.core.solve import solve
+from ddsprl.fitting.solvers.hybrid import Hybrid
 from synth_jax import Note
 
 NOTE = Note(60.0, 0.15, 1.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from ddsprl.fitting.cues import envelope_cues, spectral_cues, with_cues
+from ddsprl.fitting.starts.cues import envelope_cues, spectral_cues, with_cues
 from synth_jax.instruments.serum_lite import TABLE
 
 RATE = 16_000

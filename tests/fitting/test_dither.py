@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.fitting.dither import NEAR, ON_STOP, SHAPES, SPREAD, bounds, dither, sensitivity, shape
+from ddsprl.fitting.solvers.dither import NEAR, ON_STOP, SHAPES, SPREAD, bounds, dither, sensitivity, shape
 
 U = jnp.asarray([0.5, 0.02, 0.97, 0.4])
 SECOND = jnp.asarray([1e-2, 1.0, 1e-6, 4.0])

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.fitting.evolution import COLLAPSED, POPULATIONS, Evosax
-from ddsprl.fitting.folding import MARGIN, from_folded, home, to_folded
-from ddsprl.fitting.problem import BAD_LOSS
-from ddsprl.fitting.solver import Answer, Space, Start
+from ddsprl.fitting.core.archive import BAD_LOSS
+from ddsprl.fitting.core.solver import Answer, Space, Start
+from ddsprl.fitting.solvers.evolution import COLLAPSED, POPULATIONS, Evosax
+from ddsprl.fitting.solvers.folding import MARGIN, from_folded, home, to_folded
 
 D, KEY = 3, jax.random.key(3)
 SPACE = Space(jnp.ones(D), jnp.zeros(D), jnp.zeros(D))

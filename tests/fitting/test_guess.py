@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ddsprl.fitting import guess_training
-from ddsprl.fitting.guess import Guess, guess_starts, load_guess, mixture_of, save_guess
-from ddsprl.fitting.guess_clips import equals_of, heard_clip
-from ddsprl.fitting.guess_features import (
+from ddsprl.fitting.guess import training as guess_training
+from ddsprl.fitting.guess.clips import equals_of, heard_clip
+from ddsprl.fitting.guess.features import (
     BINS_PER_OCTAVE,
     LOWEST_OCTAVE,
     N_SAMPLES,
@@ -20,10 +19,11 @@ from ddsprl.fitting.guess_features import (
     guess_features,
     heard,
 )
-from ddsprl.fitting.guess_network import Mixture
-from ddsprl.fitting.guess_training import TrainingConfig, make_guess
-from ddsprl.fitting.inverter import make_problem
-from ddsprl.fitting.starts import StartRequest
+from ddsprl.fitting.guess.model import Guess, load_guess, mixture_of, save_guess
+from ddsprl.fitting.guess.network import Mixture
+from ddsprl.fitting.guess.training import TrainingConfig, make_guess
+from ddsprl.fitting.inversion.inverter import make_problem
+from ddsprl.fitting.starts.registry import StartRequest, guess_starts
 from ddsprl.io import UserError
 from synth_jax import Note, serum_lite, sine
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import laws
-from ddsprl.fitting.hybrid import Hybrid, HybridState
-from ddsprl.fitting.monitor import DIVERGING, WINDOW
-from ddsprl.fitting.reparam import to_bounded
-from ddsprl.fitting.schedule import ScheduleConfig
-from ddsprl.fitting.solve import solve
-from ddsprl.fitting.solver import Answer, Space, Start, hears_fresh_noise
+from ddsprl.fitting.core.solve import solve
+from ddsprl.fitting.core.solver import Answer, Space, Start, hears_fresh_noise
+from ddsprl.fitting.solvers.hybrid import Hybrid, HybridState
+from ddsprl.fitting.solvers.monitor import DIVERGING, WINDOW
+from ddsprl.fitting.solvers.reparam import to_bounded
+from ddsprl.fitting.solvers.schedule import ScheduleConfig
 
 D, KEY = 3, jax.random.key(5)
 SPACE = Space(jnp.asarray([1.0, 1.0, 0.0]), jnp.asarray([0.0, 0.0, 0.25]), jnp.zeros(D))

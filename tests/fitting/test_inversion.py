@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from ddsprl.fitting import Inversion, Library, LibraryConfig, invert
-from ddsprl.fitting.grouped import prepare_group
-from ddsprl.fitting.inverter import FINAL_KEYS, GRADIENT_COST, InversionConfig, Inverter, group_size
-from ddsprl.fitting.methods import make_method
-from ddsprl.fitting.problem import Problem
-from ddsprl.fitting.recording import GUESSES
-from ddsprl.fitting.references import RandomReference, references
+from ddsprl.fitting.core.budget import GRADIENT_COST
+from ddsprl.fitting.core.problem import Problem
+from ddsprl.fitting.core.programs import group_size
+from ddsprl.fitting.findings.references import RandomReference, references
+from ddsprl.fitting.inversion.grouped import prepare_group
+from ddsprl.fitting.inversion.inverter import FINAL_KEYS, InversionConfig, Inverter
+from ddsprl.fitting.inversion.methods import make_method
+from ddsprl.fitting.inversion.recording import GUESSES
 from ddsprl.losses.objective import Objective, ObjectiveConfig
 from ddsprl.plant import make_instrument
 from synth_jax import Note

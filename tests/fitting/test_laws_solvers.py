@@ -3,7 +3,7 @@
 import pytest
 
 import laws
-from ddsprl.fitting.registry import SOLVERS, make_solver
+from ddsprl.fitting.solvers.registry import SOLVERS, make_solver
 
 # Random search cannot do better than the density of its points; the others converge.
 CLOSE = dict.fromkeys(SOLVERS, 1e-4) | {"random": 4e-3}

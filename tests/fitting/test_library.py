@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.fitting.inverter import make_problem
-from ddsprl.fitting.library import Library, LibraryConfig, picture
+from ddsprl.fitting.inversion.inverter import make_problem
+from ddsprl.fitting.starts.library import Library, LibraryConfig, picture
 from synth_jax import Note
 
 SIZE = 64

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ddsprl.fitting.monitor import DIVERGING, PLATEAU, STABLE, SURE, WINDOW, forget, observe, read
-from ddsprl.fitting.problem import BAD_LOSS
+from ddsprl.fitting.core.archive import BAD_LOSS
+from ddsprl.fitting.solvers.monitor import DIVERGING, PLATEAU, STABLE, SURE, WINDOW, forget, observe, read
 
 RUNS = 4000
 

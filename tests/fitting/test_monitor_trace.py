@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import laws
-from ddsprl.fitting.hybrid import Hybrid
-from ddsprl.fitting.monitor import DIVERGING, PLATEAU, STABLE
-from ddsprl.fitting.monitor_trace import kept_places, monitor_trace
-from ddsprl.fitting.schedule import ScheduleConfig
-from ddsprl.fitting.solve import Solution, solve
-from ddsprl.fitting.solver import RandomSearch
+from ddsprl.fitting.core.solve import Solution, solve
+from ddsprl.fitting.solvers.hybrid import Hybrid
+from ddsprl.fitting.solvers.monitor import DIVERGING, PLATEAU, STABLE
+from ddsprl.fitting.solvers.monitor_trace import kept_places, monitor_trace
+from ddsprl.fitting.solvers.random_search import RandomSearch
+from ddsprl.fitting.solvers.schedule import ScheduleConfig
 
 SETTINGS = {"keys": jax.random.key(3)[None], "gradient_cost": 3}
 

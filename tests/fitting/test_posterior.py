@@ -10,12 +10,12 @@ import pytest
 from scipy import stats
 
 import laws
-from ddsprl.fitting import posterior_moves as moves
-from ddsprl.fitting.posterior import PosteriorConfig, oscillator_pairs, sample_posterior
-from ddsprl.fitting.posterior_chains import Chains, swap_neighbours
-from ddsprl.fitting.posterior_moves import Knobs
-from ddsprl.fitting.priors import UniformPrior, bank_prior
-from ddsprl.fitting.solver import Space
+from ddsprl.fitting.core.solver import Space
+from ddsprl.fitting.posterior import moves as moves
+from ddsprl.fitting.posterior.chains import Chains, swap_neighbours
+from ddsprl.fitting.posterior.moves import Knobs
+from ddsprl.fitting.posterior.priors import UniformPrior, bank_prior
+from ddsprl.fitting.posterior.sampling import PosteriorConfig, oscillator_pairs, sample_posterior
 from synth_jax.instruments.serum_lite import NAMES, TABLE
 
 KEY = jax.random.key(11)

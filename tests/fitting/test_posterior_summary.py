@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ddsprl.fitting.posterior_summary import (
+from ddsprl.fitting.posterior.summary import (
     calibrate_temperature,
     effective_samples,
     holds,

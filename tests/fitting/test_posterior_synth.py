@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.fitting.inverter import make_problem
-from ddsprl.fitting.posterior import PosteriorConfig, sample_posterior
-from ddsprl.fitting.sensitivity import sensitivities
+from ddsprl.fitting.findings.sensitivity import sensitivities
+from ddsprl.fitting.inversion.inverter import make_problem
+from ddsprl.fitting.posterior.sampling import PosteriorConfig, sample_posterior
 from ddsprl.losses.objective import ObjectiveConfig
 from synth_jax import Note
 

@@ -5,9 +5,9 @@ import time
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.fitting import programs
-from ddsprl.fitting.programs import BusyClock, busy_s, over_targets
-from ddsprl.fitting.registry import make_solver
+from ddsprl.fitting.core import programs
+from ddsprl.fitting.core.programs import BusyClock, busy_s, over_targets
+from ddsprl.fitting.solvers.registry import make_solver
 
 from .test_solve import run
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.fitting.proposals import jumps, random_presets
+from ddsprl.fitting.solvers.proposals import jumps, random_presets
 from ddsprl.plant import make_instrument, make_plant
 from synth_jax import Note
 

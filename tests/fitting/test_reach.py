@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 
-from ddsprl.fitting.methods import DEFAULT_BUDGET
-from ddsprl.fitting.reach import EDGE, MEASURES, OUT, differences, judge_reach, stored_table, table_conditions
+from ddsprl.fitting.findings.reach import (
+    EDGE,
+    MEASURES,
+    OUT,
+    differences,
+    judge_reach,
+    stored_table,
+    table_conditions,
+)
+from ddsprl.fitting.inversion.methods import DEFAULT_BUDGET
 
 KNOWN = np.arange(1.0, 100.0)  # 99 values
 

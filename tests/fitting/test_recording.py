@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ddsprl.fitting import Library, LibraryConfig
-from ddsprl.fitting.recording import GUESSES, choose_pitch, pitch_hypotheses, ready
+from ddsprl.fitting.inversion.recording import GUESSES, choose_pitch, pitch_hypotheses, ready
 from ddsprl.io import load_audio
 from ddsprl.io.audio import Clip
 from synth_jax import Note

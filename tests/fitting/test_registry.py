@@ -2,8 +2,8 @@
 
 import pytest
 
-from ddsprl.fitting.hybrid import Hybrid
-from ddsprl.fitting.registry import make_solver
+from ddsprl.fitting.solvers.hybrid import Hybrid
+from ddsprl.fitting.solvers.registry import make_solver
 
 
 def test_a_group_of_settings_replaces_only_what_it_names():

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import laws
-from ddsprl.fitting.registry import SOLVERS, gradient_free, make_solver
-from ddsprl.fitting.remote import RemoteProblem, remote_problem, solve_remote
-from ddsprl.fitting.solve import solve
+from ddsprl.fitting.core.solve import solve
+from ddsprl.fitting.inversion.remote import RemoteProblem, remote_problem, solve_remote
+from ddsprl.fitting.solvers.registry import SOLVERS, gradient_free, make_solver
 from ddsprl.plant import RemotePlant
 from synth_jax import Note
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.fitting import schedule
-from ddsprl.fitting.schedule import Feedback, Gains, ScheduleConfig, fresh_gains
+from ddsprl.fitting.solvers import schedule
+from ddsprl.fitting.solvers.schedule import Feedback, Gains, ScheduleConfig, fresh_gains
 
 CONFIG = ScheduleConfig(adaptive=True, dither=0.05)
 HALFWAY = fresh_gains(CONFIG)._replace(step=jnp.float32(0.5), heat=jnp.float32(0.5))

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import laws
-from ddsprl.fitting.sensitivity import neighbours, rank_knobs, sensitivities
-from ddsprl.fitting.solver import Space
-from ddsprl.io.report_parts import draw_posterior_report, draw_sensitivity_report
+from ddsprl.drawing.parts import draw_posterior_report, draw_sensitivity_report
+from ddsprl.fitting.core.solver import Space
+from ddsprl.fitting.findings.sensitivity import neighbours, rank_knobs, sensitivities
 
 KEY = jax.random.split(jax.random.key(0), 1)
 

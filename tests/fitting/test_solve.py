@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 import laws
-from ddsprl.fitting.distinct import distinct_members
-from ddsprl.fitting.problem import BAD_LOSS
-from ddsprl.fitting.registry import SOLVERS, make_solver, settings_of
-from ddsprl.fitting.search import DISTINCT
-from ddsprl.fitting.solve import solve
-from ddsprl.fitting.solver import Solver, Space, Start
+from ddsprl.fitting.core.archive import BAD_LOSS, DISTINCT
+from ddsprl.fitting.core.solve import solve
+from ddsprl.fitting.core.solver import Solver, Space, Start
+from ddsprl.fitting.solvers.distinct import distinct_members
+from ddsprl.fitting.solvers.registry import SOLVERS, make_solver, settings_of
 
 KEY = jax.random.key(4)
 SOLVER = make_solver("adam", members=4)

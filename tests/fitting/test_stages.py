@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.fitting.gradient import MultiStartAdam
-from ddsprl.fitting.inverter import make_problem
-from ddsprl.fitting.search import DISTINCT
-from ddsprl.fitting.stages import COARSE, STAGES, Stage, solve_in_stages, staged_weights
+from ddsprl.fitting.core.archive import DISTINCT
+from ddsprl.fitting.core.stages import COARSE, STAGES, Stage, solve_in_stages, staged_weights
+from ddsprl.fitting.inversion.inverter import make_problem
+from ddsprl.fitting.solvers.gradient import MultiStartAdam
 from ddsprl.losses.objective import TERMS, ObjectiveConfig, ObjectiveWeights
 from synth_jax import Note
 

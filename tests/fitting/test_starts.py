@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from ddsprl.fitting import InversionConfig, LibraryConfig
-from ddsprl.fitting.cues import envelope_cues
-from ddsprl.fitting.guess import load_guess
-from ddsprl.fitting.inverter import Inverter, make_problem
-from ddsprl.fitting.library import Page
-from ddsprl.fitting.starts import STARTS, make_starts, shared_renders, shared_works
+from ddsprl.fitting.guess.model import load_guess
+from ddsprl.fitting.inversion.inverter import Inverter, make_problem
+from ddsprl.fitting.starts.cues import envelope_cues
+from ddsprl.fitting.starts.library import Page
+from ddsprl.fitting.starts.registry import STARTS, make_starts, shared_renders, shared_works
 from synth_jax import Note
 
 PROBLEM = make_problem(8_000, 0.25)

@@ -14,9 +14,9 @@ from ddsprl.env import (
     recording_targets,
     stage_params,
 )
-from ddsprl.fitting.guess import load_guess
-from ddsprl.fitting.guess_network import Mixture
-from ddsprl.fitting.target_guesses import NOISE_SEED, told, with_guesses
+from ddsprl.fitting.guess.model import load_guess
+from ddsprl.fitting.guess.network import Mixture
+from ddsprl.fitting.guess.of_targets import NOISE_SEED, told, with_guesses
 from ddsprl.io import UserError
 from synth_jax import Note, sine
 

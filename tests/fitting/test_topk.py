@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ddsprl.fitting.problem import BAD_LOSS
-from ddsprl.fitting.topk import distinct_indices, knob_distance, sound_distance, sound_floor
+from ddsprl.fitting.core.archive import BAD_LOSS
+from ddsprl.fitting.findings.topk import distinct_indices, knob_distance, sound_distance, sound_floor
 
 LOSS = np.array([0.3, 0.1, 0.2, 0.5, BAD_LOSS])
 U = np.array([[0.9, 0.9], [0.1, 0.1], [0.12, 0.1], [0.1, 0.9], [0.5, 0.5]])

@@ -16,8 +16,10 @@ import numpy as np
 import optax
 import pytest
 
-from ddsprl.io import UserError, checkpoints
+from ddsprl.io import UserError
 from ddsprl.io.checkpoints import Checkpoints
+from ddsprl.io.checkpoints import store as stores
+from ddsprl.io.checkpoints.manifest import write_manifest
 
 
 class Ring(NamedTuple):
@@ -135,7 +137,7 @@ DAMAGES = {
         "manifest.json has changed",
     ),
     "newer format": (
-        lambda path: checkpoints.write_manifest(path, {"format": 99}),
+        lambda path: write_manifest(path, {"format": 99}),
         "is of format 99, this program reads 1",
     ),
 }
@@ -219,7 +221,7 @@ def test_a_full_disk_costs_nothing_but_the_new_one(tmp_path, monkeypatch, where)
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, where, full)
+    monkeypatch.setattr(stores, where, full)
     with pytest.raises(UserError, match=r"000002: cannot be written \(No space left on device\)"):
         store.save(2, {"agent": agent(2)}, {})
     assert os.listdir(tmp_path) == ["000001"] and store.restore({"agent": agent()}).step == 1

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from ddsprl.drawing.edits import edits_png
 from ddsprl.env import EnvConfig
 from ddsprl.io import UserError
-from ddsprl.io.report_edits import edits_png
 from ddsprl.matching.agent import AgentSearch, checked
 from ddsprl.matching.edits import edit_rows
 from ddsprl.matching.options import HANDED_ON, check, parse_options

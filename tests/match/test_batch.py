@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from ddsprl import match
-from ddsprl.fitting.topk import AUDIBLE_DB, LEAST_KNOBS
+from ddsprl.fitting.findings.topk import AUDIBLE_DB, LEAST_KNOBS
 from ddsprl.matching.stored import StoredFindings
 from synth_jax import load_preset
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from matplotlib.image import imread
 
-from ddsprl.fitting.inverter import GRADIENT_COST
+from ddsprl.fitting.core.budget import GRADIENT_COST
 from ddsprl.io import load_audio
 from ddsprl.losses.objective import Objective, ObjectiveConfig
 from ddsprl.plant import make_instrument

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ddsprl.fitting.inverter import GRADIENT_COST
+from ddsprl.fitting.core.budget import GRADIENT_COST
 
 TARGETS = Path(__file__).resolve().parents[1] / "data" / "targets"
 # Same rate and length as in the other runs, so that compiled code is shared; more rounds than can be done.

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 import ddsprl
-from ddsprl.fitting.grouped import prepare_group, search_group
-from ddsprl.fitting.inversion import Streamed
-from ddsprl.fitting.inverter import InversionConfig, Inverter, default_inverter, make_problem
-from ddsprl.fitting.library import LibraryConfig
-from ddsprl.fitting.methods import FALL_BACK, make_method, usable_start
-from ddsprl.fitting.monitor import VERDICTS
-from ddsprl.fitting.references import references
-from ddsprl.fitting.several import search_several
+from ddsprl.fitting.findings.references import references
+from ddsprl.fitting.inversion.grouped import prepare_group, search_group
+from ddsprl.fitting.inversion.invert import Streamed
+from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, default_inverter, make_problem
+from ddsprl.fitting.inversion.methods import FALL_BACK, make_method, usable_start
+from ddsprl.fitting.inversion.several import search_several
+from ddsprl.fitting.solvers.monitor import VERDICTS
+from ddsprl.fitting.starts.library import LibraryConfig
 from ddsprl.losses.objective import ObjectiveConfig
 from ddsprl.plant import make_instrument
 from synth_jax import Note

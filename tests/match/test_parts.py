@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from ddsprl.fitting.methods import DEFAULT_METHOD, DEFAULT_START, METHODS, OWN_START, ROUNDS
+from ddsprl.fitting.inversion.methods import DEFAULT_METHOD, DEFAULT_START, METHODS, OWN_START, ROUNDS
 from ddsprl.io import UserError
 from ddsprl.io.ahead import ahead
 from ddsprl.matching.clock import Clock

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.fitting import extras
-from ddsprl.fitting.posterior_summary import summarize
-from ddsprl.fitting.priors import PRIORS, BankPrior, UniformPrior, make_prior
-from ddsprl.fitting.references import RandomReference
-from ddsprl.match_results import Said, _credible
+from ddsprl.fitting.findings import extras
+from ddsprl.fitting.findings.references import RandomReference
+from ddsprl.fitting.posterior.priors import PRIORS, BankPrior, UniformPrior, make_prior
+from ddsprl.fitting.posterior.summary import summarize
+from ddsprl.matching.results import Said, _credible
 from ddsprl.plant import make_instrument
 
 BANK = np.array([[0.2, 0.0], [0.3, 0.0], [0.25, 1.0]], np.float32)

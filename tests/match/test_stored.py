@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ddsprl.match_results import Finding, report_contents, write_finding
+from ddsprl.matching.results import Finding, report_contents, write_finding
 from ddsprl.matching.stored import FOLDER, StoredFindings
 from synth_jax import load_preset, serum_lite
 

@@ -17,8 +17,8 @@ from ddsprl.agents.networks import Policy
 from ddsprl.agents.types import ActionSpec, Labels
 from ddsprl.env import evaluate
 from ddsprl.io import UserError
-from ddsprl.training.cloning import clone, mean_score, split
-from ddsprl.training.demonstrations import Demonstrations
+from ddsprl.training.demonstrations.cloning import clone, mean_score, split
+from ddsprl.training.demonstrations.recording import Demonstrations
 from tests.training.warm import EPISODES, agent, easy, made, recorded
 
 # The second module's last knob is locked; the third module is barred.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ddsprl.io import UserError
-from ddsprl.training.demonstration_files import load_demonstrations, save_demonstrations
+from ddsprl.training.demonstrations.files import load_demonstrations, save_demonstrations
 from tests.training.warm import made, recorded
 
 

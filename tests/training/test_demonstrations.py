@@ -10,12 +10,11 @@ import pytest
 from ddsprl.agents import action_spec, seen_of
 from ddsprl.agents.observing import REST
 from ddsprl.agents.replay import quantize_distance
-from ddsprl.env.targets import recording_targets
-from ddsprl.fitting.registry import make_solver
-from ddsprl.fitting.solver import iteration_cost
+from ddsprl.env.match.targets import recording_targets
+from ddsprl.fitting.core.solver import iteration_cost
+from ddsprl.fitting.solvers.registry import make_solver
 from ddsprl.io import UserError
-from ddsprl.training.demonstrations import CPU_GROUP, record
-from ddsprl.training.planning import (
+from ddsprl.training.demonstrations.planning import (
     PRESET,
     STARTS,
     Disturbance,
@@ -24,7 +23,8 @@ from ddsprl.training.planning import (
     edit_towards,
     task_of,
 )
-from ddsprl.training.playing import LINGER, SEGMENT, begin, play
+from ddsprl.training.demonstrations.playing import LINGER, SEGMENT, begin, play
+from ddsprl.training.demonstrations.recording import CPU_GROUP, record
 from synth_jax import Note
 from tests.training.warm import BUDGET, EPISODES, Warm, made, recorded
 

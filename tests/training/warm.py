@@ -7,7 +7,7 @@ import jax
 
 from ddsprl.agents import NetworkConfig, Sac, SacConfig, action_spec, seen_spec
 from ddsprl.env import EnvParams, stage_params
-from ddsprl.training.demonstrations import Demonstrations, record
+from ddsprl.training.demonstrations.recording import Demonstrations, record
 from tests.env.toy import Made, toy, toy_config
 
 BUDGET, EPISODES = 200, 96

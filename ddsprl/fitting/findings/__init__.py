@@ -1,0 +1,8 @@
+"""What is said about the presets that a search has found.
+
+extras.py        of a group: sensitivities, distinct presets, posteriors
+sensitivity.py   which knobs matter
+topk.py          which presets differ
+reach.py         whether the instrument can make the sound at all
+references.py    the best of some random presets
+"""

@@ -1,0 +1,162 @@
+"""Out of reach: can this instrument make this sound at all?
+
+The loss of a match is compared with the losses of matches of sounds that the instrument made itself (random
+presets, which are within reach by construction). Worse than nearly all of these means that the sound is
+probably not one of the instrument's, with a false-alarm rate that is known: of sounds within reach, that
+share does at least as badly.
+
+    conditions = Conditions(method="hybrid", budget=3072, sample_rate=16_000, duration_s=0.5, note="given")
+    verdict = judge_reach(result.loss, conditions=conditions)
+    print(verdict.sentence)
+
+The table is `data/reach.json`, made by `python benchmarks/reach.py` from the rows of the match benchmark: 64
+random presets of serum_lite under the conditions of `table_conditions()`. Under others the losses are on
+another scale (a small budget and an estimated note make them larger, other rates and lengths either way), so
+that the false-alarm rate is a guess; the verdict then says which conditions differ. A larger budget is none
+of these: it makes losses smaller, so that sounds within reach do as badly less often than is said. Both
+measures are kept there: `loss` as it is, and `ratio`, the loss over that of the best of 512 random presets.
+The loss is the default: the ratio forgives, because sounds that are out of reach are as far from random
+presets as from the match.
+"""
+
+import json
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Up to these false-alarm rates a match is called out of reach, or at the edge.
+OUT, EDGE = 0.05, 0.20
+MEASURES = ("loss", "ratio")
+
+
+class Conditions(NamedTuple):
+    """What the losses of matches depend on, besides the sound.
+
+    Attributes:
+        method: of the search.
+        budget: renders.
+        sample_rate: of the comparison, Hz.
+        duration_s: of the clips.
+        note: `given` or `estimated`.
+        locked: knobs that could not move.
+        start: of the search.
+    """
+
+    method: str
+    budget: int
+    sample_rate: int
+    duration_s: float
+    note: str
+    locked: int = 0
+    start: str = "guess"
+
+
+# How a condition that differs is put to people: that of the table, and the one here.
+WORDS = {
+    "method": "{}, not {}",
+    "budget": "{:,} renders, not {:,}",
+    "sample_rate": "{:,} Hz, not {:,}",
+    "duration_s": "{:g} s, not {:g}",
+    "note": "notes {}, not {}",
+    "locked": "{} locked knobs, not {}",
+    "start": "starts of {}, not {}",
+}
+
+
+class Reach(NamedTuple):
+    """What a match's loss says about the instrument's reach.
+
+    Attributes:
+        percentile: share of the sounds within reach that were matched better, percent.
+        verdict: `within reach`, `at the edge of reach` or `probably out of reach`.
+        sentence: the same for people, with its false-alarm rate.
+        false_alarm: how often a sound within reach does at least as badly, in (0, 1].
+        differs: in words, each condition that the table does not cover; with any, `false_alarm` is a guess,
+            without it is a rate, or with a larger budget at most that.
+    """
+
+    percentile: float
+    verdict: str
+    sentence: str
+    false_alarm: float
+    differs: tuple[str, ...] = ()
+
+
+def judge_reach(
+    value: float,
+    *,
+    measure: str = "loss",
+    known: np.ndarray | None = None,
+    conditions: Conditions | None = None,
+) -> Reach:
+    """Where a match stands among matches of sounds within reach.
+
+    The false-alarm rate is (1 + n_worse) / (1 + n), n_worse counting those at least as bad: the p-value of a
+    rank test, which holds for any distribution of losses and is never 0, because n is finite.
+
+    Args:
+        value: of the match, in the measure's unit; what is not finite is out of reach.
+        measure: `loss`, or `ratio` to the best of 512 random presets.
+        known: values of sounds within reach, `[n]`; the stored table if None.
+        conditions: under which the match was made; those of the table if None.
+
+    Raises:
+        ValueError: no such measure.
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"measure is {measure!r}; allowed are {', '.join(MEASURES)}")
+    table = stored_table()[measure] if known is None else np.asarray(known, float)
+    n = len(table)
+    worse = int(np.sum(table >= value)) if np.isfinite(value) else 0
+    false_alarm = (1 + worse) / (1 + n)
+    percentile = 100.0 * (n - worse) / n
+    verdict = "within reach"
+    if false_alarm <= EDGE:
+        verdict = "probably out of reach" if false_alarm <= OUT else "at the edge of reach"
+    sentence = (
+        f"matched better than {100.0 - percentile:.0f} % of {n} sounds that the instrument made itself: "
+    )
+    if percentile >= 50.0:
+        sentence = f"matched worse than {percentile:.0f} % of {n} sounds that the instrument made itself: "
+    sentence += verdict
+    if verdict != "within reach":
+        sentence += f"; {_in_hundred(false_alarm)} sounds within reach do as badly"
+    differs = () if conditions is None else differences(conditions)
+    if differs:
+        sentence += f" (a rough guide: those were matched with {'; '.join(differs)})"
+    return Reach(percentile, verdict, sentence, false_alarm, differs)
+
+
+def differences(conditions: Conditions) -> tuple[str, ...]:
+    """The conditions that the stored table does not cover, in words."""
+    table = table_conditions()
+    # With more renders sounds within reach are matched better, so the table's rate holds as a bound.
+    covered = conditions._replace(budget=min(conditions.budget, table.budget))
+    return tuple(
+        words.format(getattr(table, name), getattr(covered, name))
+        for name, words in WORDS.items()
+        if getattr(table, name) != getattr(covered, name)
+    )
+
+
+def _in_hundred(rate: float) -> str:
+    return f"about {max(1, round(100.0 * rate))} in 100"
+
+
+@lru_cache(maxsize=1)
+def stored_table() -> dict[str, np.ndarray]:
+    """Values of sounds within reach by measure, rising, `[n]` each."""
+    return {name: np.sort(np.asarray(values, float)) for name, values in _stored()["values"].items()}
+
+
+@lru_cache(maxsize=1)
+def table_conditions() -> Conditions:
+    """Conditions of the stored table."""
+    return Conditions(**{name: value for name, value in _stored().items() if name in Conditions._fields})
+
+
+def _stored() -> dict[str, Any]:
+    text = files("ddsprl.fitting.findings").joinpath("data", "reach.json").read_text(encoding="utf-8")
+    return json.loads(text)

@@ -1,0 +1,310 @@
+"""Batch inversion: sounds in, knob positions out, in memory.
+
+    found = ddsprl.invert(targets, 16_000, midi=60.0, gate_s=0.4, key=jax.random.key(0), method="hybrid")
+
+    for index, found in ddsprl.invert_stream(sounds, 16_000, key=jax.random.key(0)):
+        ...                                              # as many sounds as there are, a group at a time
+
+Notes that are not given are estimated. No file is touched.
+"""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ddsprl.fitting.core.budget import Progress
+from ddsprl.fitting.core.programs import group_size
+from ddsprl.fitting.inversion.grouped import Inversion, Prepared, joined, prepare_group, search_group
+from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, default_inverter, make_problem
+from ddsprl.fitting.inversion.methods import DEFAULT_BUDGET, DEFAULT_METHOD, Method, make_method
+from ddsprl.fitting.inversion.recording import most_plausible, pitch_hypotheses
+from ddsprl.fitting.starts.library import Library
+from ddsprl.io import estimate_gate
+from ddsprl.io.ahead import ahead
+from synth_jax import Note
+
+Notes = tuple[np.ndarray, np.ndarray, np.ndarray]
+GIVEN = "given"
+
+
+class Streamed(NamedTuple):
+    """Findings of one group of a stream.
+
+    Attributes:
+        index: places of its targets in the stream, counted from 0, `[B]`.
+        found: what was found for them, in this order.
+    """
+
+    index: np.ndarray
+    found: Inversion
+
+
+def invert(
+    targets: np.ndarray | jax.Array,
+    sample_rate: int,
+    *,
+    key: jax.Array,
+    method: str = DEFAULT_METHOD,
+    start: str | None = None,
+    given: np.ndarray | None = None,
+    midi: float | Sequence[float] | np.ndarray | None = None,
+    gate_s: float | Sequence[float] | np.ndarray | None = None,
+    library: Library | None = None,
+    bank: np.ndarray | None = None,
+    budget: int = DEFAULT_BUDGET,
+    config: InversionConfig | None = None,
+    inverter: Inverter | None = None,
+    free: np.ndarray | None = None,
+    locked: np.ndarray | None = None,
+    window: np.ndarray | None = None,
+    progress: Progress | None = None,
+) -> Inversion:
+    """Find a preset for each of a batch of sounds.
+
+    Args:
+        targets: `[B, n]`, one note each, starting at its onset; all of one length.
+        sample_rate: in Hz.
+        key: PRNG key; noise of candidates, jumps and judgement. Do not reuse the key of a rendered target.
+        method: a name of `ddsprl.fitting.solvers.registry.SOLVERS`.
+        start: of `ddsprl.fitting.starts.registry.STARTS`, where a solver begins; the default if None. Where a
+            sound is outside of what the guess was trained for, the mixture `best` takes its place, and
+            `start_note` of the result says so.
+        given: knob positions that a solver begins at, `[k, d]` for all targets or `[B, k, d]`; the start is
+            then `given`, which needs them.
+        midi: note number, one for all or one each; estimated if None.
+        gate_s: seconds the key is held, likewise.
+        library: pages of random presets for starts that need one; made in memory if None, and kept for later
+            calls.
+        bank: further knob vectors, `[k, d]`, for the starts `bank`, `best` and `mixed`.
+        budget: renders a target, a gradient charged as `GRADIENT_COST`.
+        config: of the search.
+        inverter: compiled programs to reuse between calls; overrides `library` and `config`.
+        free: 1 for knobs that may move, `[d]`; all by default.
+        locked: values of the others, `[d]`.
+        window: gain over time of targets and candidates alike, `[B, n]`; 0 where a recording was cut off.
+        progress: called with renders charged, those charged in the end, and the best loss.
+
+    Returns:
+        The record of findings, NumPy arrays. After a `KeyboardInterrupt` (Ctrl-C, or raised by `progress`)
+        it holds the targets reached, each as good as it got by then.
+
+    Raises:
+        ValueError: targets that are not `[B, n]`, not finite, or notes that do not fit them; an unknown
+            method or start; a start that goes without or against `given`; a budget that does not pay for the
+            starts.
+    """
+    chosen = make_method(method, _start_of(start, given))
+    audio = _sounds(targets)
+    if inverter is None:
+        inverter = _inverter(sample_rate, audio.shape[1], config or InversionConfig(), library)
+    knobs = _knobs(inverter, sample_rate, audio, bank, free, locked)
+    window = _array("window", window, np.ones_like(audio))
+    notes = Note(*_notes(audio, midi, gate_s, inverter, jax.random.fold_in(key, len(audio))))
+    before = inverter.library.renders
+    # A target's key depends on its place in the batch only, not on how many are worked on together.
+    positions = _positions(given, len(audio), inverter.problem.instrument.n_params)
+    batch = _Batch(audio, notes, _keys(key, np.arange(len(audio))), window, positions, knobs)
+    found = joined(_searched(inverter, chosen, batch, budget, progress))
+    return found._replace(library_renders=inverter.library.renders - before)
+
+
+class _Batch(NamedTuple):
+    """What `invert` was asked for, checked; leading axis is the target, but for the knobs."""
+
+    audio: np.ndarray
+    note: Note
+    keys: jax.Array
+    window: np.ndarray
+    given: np.ndarray | None
+    knobs: dict[str, Any]
+
+
+def _searched(
+    inverter: Inverter, method: Method, batch: _Batch, budget: int, progress: Progress | None
+) -> list[Inversion]:
+    """Findings of every group; after Ctrl-C of those that were reached."""
+    count, size, parts = len(batch.audio), group_size(), []
+    for first in range(0, count, size):
+        rows = slice(first, first + size)
+        note, keys = Note(*(x[rows] for x in batch.note)), batch.keys[rows]
+        given = None if batch.given is None else batch.given[rows]
+        knobs = batch.knobs | {"window": batch.window[rows], "given": given}
+        group = prepare_group(inverter, method, batch.audio[rows], note, keys, **knobs)
+        report = _offset_progress(progress, first // size, -(-count // size))
+        try:
+            parts.append(search_group(inverter, method, group, budget=budget, progress=report))
+        except KeyboardInterrupt:
+            if not parts:
+                raise
+            break  # before the first round of this group was over
+        if parts[-1].interrupted:
+            break
+    return parts
+
+
+def invert_stream(
+    sounds: Iterable[np.ndarray],
+    sample_rate: int,
+    *,
+    key: jax.Array,
+    method: str = DEFAULT_METHOD,
+    start: str | None = None,
+    midi: float | None = None,
+    gate_s: float | None = None,
+    bank: np.ndarray | None = None,
+    budget: int = DEFAULT_BUDGET,
+    config: InversionConfig | None = None,
+    library: Library | None = None,
+) -> Generator[Streamed, None, None]:
+    """Find a preset for each of any number of sounds, a group at a time, in bounded memory.
+
+    While a group is searched for, the next sounds are taken from the iterable, in another thread, and made
+    ready. Sounds of one length are grouped; every length is compiled for once, so few lengths are best. A
+    sound gets the same preset as it would from `invert` with the same notes given, at the same place.
+
+    Args:
+        sounds: arrays `[n]`, one note each, starting at its onset.
+        sample_rate: in Hz.
+        key: PRNG key.
+        method: as of `invert`.
+        start: likewise.
+        midi: note number of all; estimated if None.
+        gate_s: seconds the key is held, of all; estimated if None.
+        bank: as of `invert`.
+        budget: renders a target.
+        config: of the search.
+        library: of the sounds' length and rate, if all are of one length; made in memory if None.
+
+    Yields:
+        Places and findings of each group, in the order in which groups were full.
+
+    Raises:
+        ValueError: as of `invert`.
+    """
+    chosen, settings = make_method(method, start), config or InversionConfig()
+    # Programs belong to an inverter: one for each length.
+    inverter_for = cache(lambda n: _inverter(sample_rate, n, settings, library))
+
+    def groups() -> Iterator[tuple[np.ndarray, Inverter, Prepared]]:
+        for index, audio in _by_length(sounds):
+            inverter = inverter_for(audio.shape[1])
+            note = Note(*_notes(audio, midi, gate_s, inverter, jax.random.fold_in(key, int(index[0]))))
+            knobs = _knobs(inverter, sample_rate, audio, bank, None, None)
+            window, keys = np.ones_like(audio), _keys(key, index)
+            group = prepare_group(inverter, chosen, audio, note, keys, window=window, **knobs)
+            yield index, inverter, group
+
+    for index, inverter, group in ahead(groups()):
+        found = search_group(inverter, chosen, group, budget=budget)
+        yield Streamed(index, found)
+        if found.interrupted:
+            raise KeyboardInterrupt
+
+
+def _by_length(sounds: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Places `[m]` and sounds `[m, n]` of full groups as they fill up, and of what remains."""
+    waiting: dict[int, list[tuple[int, np.ndarray]]] = {}
+    for place, sound in enumerate(sounds):
+        audio = np.asarray(sound, np.float32)
+        if audio.ndim != 1 or not audio.size or not np.isfinite(audio).all():
+            raise ValueError(f"sound {place} has shape {audio.shape}; expected finite samples, [n]")
+        group = waiting.setdefault(len(audio), [])
+        group.append((place, audio))
+        if len(group) == group_size():
+            yield _stacked(waiting.pop(len(audio)))
+    for _, group in sorted(waiting.items()):
+        yield _stacked(group)
+
+
+def _stacked(group: list[tuple[int, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([place for place, _ in group]), np.stack([audio for _, audio in group])
+
+
+def _inverter(sample_rate: int, n: int, config: InversionConfig, library: Library | None) -> Inverter:
+    if library is None:
+        return default_inverter(sample_rate, n, config)
+    return Inverter(make_problem(sample_rate, n / sample_rate), config, library)
+
+
+def _sounds(targets: np.ndarray | jax.Array) -> np.ndarray:
+    """Targets `[B, n]`, checked."""
+    audio = np.asarray(targets, np.float32)
+    if audio.ndim != 2 or not audio.size:
+        raise ValueError(f"targets has shape {audio.shape}; expected [batch, samples]")
+    if not np.isfinite(audio).all():
+        raise ValueError("targets holds values that are not finite")
+    return audio
+
+
+def _knobs(inverter: Inverter, sample_rate: int, audio: np.ndarray, bank, free, locked) -> dict[str, Any]:
+    """Bank, free mask and locked positions, checked, for targets that fit the inverter."""
+    synth, n = inverter.problem.instrument, audio.shape[1]
+    if (synth.sample_rate, synth.n_samples) != (sample_rate, n):
+        made_for = f"{synth.n_samples} samples at {synth.sample_rate} Hz"
+        raise ValueError(f"targets have {n} samples at {sample_rate} Hz; the inverter is made for {made_for}")
+    d = synth.n_params
+    return {
+        "bank": _array("bank", bank, np.zeros((0, d)), None if bank is None else (len(bank), d)),
+        "free": _array("free", free, np.ones(d)),
+        "locked": _array("locked", locked, np.zeros(d)),
+    }
+
+
+def _start_of(start: str | None, given: np.ndarray | None) -> str | None:
+    """The start that `given` means; refuses one without the other."""
+    if (start == GIVEN and given is None) or (start not in (None, GIVEN) and given is not None):
+        raise ValueError(f"start is {start!r} and given is {given!r:.40}; the start 'given' needs positions")
+    return start if given is None else GIVEN
+
+
+def _positions(given: np.ndarray | None, count: int, d: int) -> np.ndarray | None:
+    """Positions of every target, `[B, k, d]`, checked."""
+    if given is None:
+        return None
+    array = np.asarray(given, np.float32)
+    array = np.broadcast_to(array, (count, *array.shape)) if array.ndim == 2 else array
+    if array.ndim != 3 or array.shape[0] != count or array.shape[1] < 1 or array.shape[2] != d:
+        raise ValueError(f"given has shape {np.shape(given)}; expected [k, {d}] or [{count}, k, {d}]")
+    if not ((array >= 0.0) & (array <= 1.0)).all():
+        raise ValueError("given holds positions that are not in [0, 1]")
+    return array
+
+
+def _keys(key: jax.Array, index: np.ndarray) -> jax.Array:
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(index.astype(np.uint32))
+
+
+def _array(name: str, given, default: np.ndarray, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    array = np.asarray(default if given is None else given, np.float32)
+    shape = default.shape if shape is None else shape
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; expected {shape}")
+    return array
+
+
+def _notes(audio: np.ndarray, midi, gate_s, inverter: Inverter, key: jax.Array) -> Notes:
+    """Midi, gate and velocity of every target, each `[B]`; estimated where not given."""
+    count, rate = len(audio), inverter.problem.instrument.sample_rate
+    gate_s = [estimate_gate(x, rate) for x in audio] if gate_s is None else gate_s
+    gate_s = _one_each("gate_s", gate_s, count)
+    if midi is None:
+        heard = [pitch_hypotheses(x, rate)[0] for x in audio]
+        rows = zip(audio, heard, gate_s, strict=True)
+        midi = [most_plausible(x, pitches, float(held), inverter, key) for x, pitches, held in rows]
+    return _one_each("midi", midi, count), gate_s, np.ones(count, np.float32)
+
+
+def _one_each(name: str, value, count: int) -> np.ndarray:
+    array = np.asarray(value, np.float32)
+    if array.ndim > 1 or (array.ndim == 1 and len(array) != count) or not np.isfinite(array).all():
+        raise ValueError(f"{name} has shape {array.shape}; expected one finite number or {count} of them")
+    return np.broadcast_to(array, (count,))
+
+
+def _offset_progress(progress: Progress | None, group: int, groups: int) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda done, rounds, loss: progress(group * rounds + done, groups * rounds, loss)
