@@ -183,9 +183,9 @@ def run_valleys(options: argparse.Namespace) -> dict[str, Any]:
             }
         )
         curves[name] = {
-            "renders": runs[0].curve_renders.tolist(),
-            "loss": [run.curve_loss[0].tolist() for run in runs],
-            "traces": [{k: v[0].tolist() for k, v in run.traces.items()} for run in runs],
+            "renders": runs[0].course.renders[0].tolist(),
+            "loss": [run.course.loss[0].tolist() for run in runs],
+            "traces": [{k: v[0].tolist() for k, v in run.course.traces.items()} for run in runs],
             "reached": reached.tolist(),
         }
     verdicts = [t["verdict"] for t in curves["hybrid"]["traces"]]

@@ -26,7 +26,7 @@ from ddsprl.compile_cache import enable_compilation_cache, user_cache_dir
 from ddsprl.cpu import tune_cpu
 from ddsprl.features.loudness import ungated_loudness
 from ddsprl.fitting.core.problem import Problem, Target
-from ddsprl.fitting.inversion.invert import invert
+from ddsprl.fitting.inversion.invert import Setup, invert
 from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, make_problem
 from ddsprl.fitting.inversion.methods import DEFAULT_BUDGET, make_method
 from ddsprl.fitting.inversion.recording import choose_pitch, ready
@@ -136,17 +136,15 @@ def match_one(
         budget=options.budget,
         method=options.method,
         start=options.start,
-        bank=bank(),
-        window=window[None],
-        inverter=inverter,
+        setup=Setup(inverter=inverter, bank=bank(), window=window[None]),
     )
     return {
-        "match": [float(found.loss[0]), float(found.yardstick[0])],
-        "relaxed": float(found.relaxed_loss[0]),
+        "match": [float(found.loss[0]), float(found.verdict.yardstick[0])],
+        "relaxed": float(found.course.loss[0, -1]),
         "seconds": time.perf_counter() - begin,
-        "renders": found.renders,
-        "gradients": found.gradients,
-        "library_renders": found.library_renders,
+        "renders": int(found.cost.renders[0]),
+        "gradients": int(found.cost.gradients[0]),
+        "library_renders": int(found.cost.library[0]),
         **{k: float(v) for k, v in note.items()},
     }
 

@@ -237,11 +237,11 @@ def check_solves(solver: Solver, *, within: float) -> None:
     found = solved(solver)
     assert found.loss[0] < within
     np.testing.assert_allclose(found.u[0], BEST, atol=np.sqrt(len(BEST) * within))
-    assert found.curve_loss[0, 0] > 0.05
-    assert (np.diff(found.curve_loss[0]) <= 0.0).all()
-    assert found.curve_loss.shape == (1, found.iterations + 1)
-    assert all(curve.shape == (1, found.iterations) for curve in found.traces.values())
-    assert all(np.isfinite(curve).all() for curve in found.traces.values())
+    assert found.course.loss[0, 0] > 0.05
+    assert (np.diff(found.course.loss[0]) <= 0.0).all()
+    assert found.course.loss.shape == (1, found.iterations + 1)
+    assert all(curve.shape == (1, found.iterations) for curve in found.course.traces.values())
+    assert all(np.isfinite(curve).all() for curve in found.course.traces.values())
     assert not found.interrupted
 
 
@@ -263,11 +263,11 @@ def check_budget(solver: Solver) -> None:
     for budget in (8, 8 + costs[0], 8 + 3 * costs[0] - 1, BUDGET):
         found = solved(solver, budget=budget)
         assert found.charged == budget == found.renders + GRADIENT_COST * found.gradients
-        assert budget - costs[-1] < found.curve_renders[-1] <= budget
+        assert budget - costs[-1] < found.course.renders[0][-1] <= budget
         if len(legs) == 1:
             assert found.iterations == (budget - 8) // costs[0]
             assert found.gradients == found.iterations * solver.gradients
-    check_shares(legs, costs, np.diff(solved(solver).curve_renders))
+    check_shares(legs, costs, np.diff(solved(solver).course.renders[0]))
 
 
 def check_shares(legs: tuple[Leg, ...], costs: Sequence[float], spent: np.ndarray) -> None:
@@ -281,10 +281,10 @@ def check_shares(legs: tuple[Leg, ...], costs: Sequence[float], spent: np.ndarra
 def check_survives_failures(solver: Solver, *, within: float) -> None:
     """Where three in ten evaluations are NaN all that comes out is finite, and the search still works."""
     found = solved(solver, targets=bowls(bad=0.3))
-    assert found.failures[0] > 0.1 * (found.renders + found.gradients)
+    assert found.course.counts["failures"][0] > 0.1 * (found.renders + found.gradients)
     assert np.isfinite(found.u).all()
     assert found.loss[0] < within
-    assert all(np.isfinite(curve).all() for curve in found.traces.values())
+    assert all(np.isfinite(curve).all() for curve in found.course.traces.values())
 
 
 def check_same_key_same_result(solver: Solver) -> None:
@@ -292,7 +292,7 @@ def check_same_key_same_result(solver: Solver) -> None:
     once, again, other = (solved(solver, seed=seed, budget=600) for seed in (1, 1, 2))
     for x, y in zip(jax.tree.leaves(once.archive), jax.tree.leaves(again.archive), strict=True):
         np.testing.assert_array_equal(x, y)
-    np.testing.assert_array_equal(once.curve_loss, again.curve_loss)
+    np.testing.assert_array_equal(once.course.loss, again.course.loss)
     if solver.scores:  # plain descent from given starts draws nothing
         assert (once.archive.u != other.archive.u).any()
 

@@ -70,23 +70,24 @@ def found():
     starts, keys = np.repeat(laws.far_starts(), 3, axis=0), jax.random.split(jax.random.key(4), 3)
     solver = make_solver("hybrid", replicas=2, probes=4)
     got = solve(laws.BOWL, solver, targets, starts, keys, budget=400)
-    return {"u": got.u, "loss": got.loss, "curve": got.curve_loss, "renders": got.curve_renders}
+    return {"u": got.u, "loss": got.loss, "curve": got.course.loss, "renders": got.course.renders[0]}
 """
 INVERSION = """
 import jax, numpy as np, ddsprl
 from ddsprl.fitting.inversion.inverter import InversionConfig
+from ddsprl.fitting.inversion.invert import Setup
 from ddsprl.fitting.starts.library import LibraryConfig
 
 def found():
     t = np.arange(2_000) / 8_000
     sounds = [0.4 * np.sin(2 * np.pi * hz * t) * np.exp(-8 * t) for hz in (220.0, 262.0, 330.0)]
-    config = InversionConfig(members=8, candidates=16, steps=4, library=LibraryConfig(size=64))
+    config = InversionConfig(candidates=16, library=LibraryConfig(size=64))
     got = ddsprl.invert(
         np.stack(sounds), 8_000, key=jax.random.key(4), midi=60.0, gate_s=0.2, method="random",
-        start="neutral", budget=129, config=config,
+        start="neutral", budget=129, setup=Setup(config=config),
     )
-    names = ("u", "loss", "yardstick", "curve", "audio", "midi")
-    return {name: getattr(got, name) for name in names} | {"renders": got.curve_renders}
+    about = {"yardstick": got.verdict.yardstick, "curve": got.course.loss, "renders": got.course.renders}
+    return {"u": got.u, "loss": got.loss, "audio": got.audio, "midi": got.task.note.midi} | about
 """
 KEEP = """
 import sys

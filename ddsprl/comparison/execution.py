@@ -183,7 +183,8 @@ class Execution:
         judge = self._judge(group.n)
         targets = judge.targets(group.cases)
         left = _left(method, budget, self._shared(method))
-        found = self._searcher(method, group.n).run(targets, group.cases, budget=left, seed=seed)
+        timed = self._searcher(method, group.n).run(targets, group.cases, budget=left, seed=seed)
+        found, counts = timed.solution, timed.solution.course.counts
         verdict = judge.verdict(found.u, targets, group.cases)
         rows = [
             {
@@ -194,12 +195,12 @@ class Execution:
                 "parameter_error": self._parameter_error(found.u[i], case),
                 "renders": found.renders,
                 "gradients": found.gradients,
-                "failures": int(found.failures[i]),
+                "failures": int(counts["failures"][i]),
                 # None where the method has no such thing, which is not the same as never.
-                **{name: int(found.counts[name][i]) if name in found.counts else None for name in COUNTS},
+                **{name: int(counts[name][i]) if name in counts else None for name in COUNTS},
                 # Of a group that ran at once, a target's share.
                 "seconds": found.seconds / group.count,
-                "curve": _curve(found, i, group.count),
+                "curve": _curve(timed, i, group.count),
                 "works": self._works(method, case),
             }
             for i, case in enumerate(group.cases[: group.count])
@@ -316,5 +317,5 @@ def _grouped(cases: tuple[Case, ...], size: int) -> Iterator[Group]:
 
 def _curve(found: Found, i: int, count: int) -> dict[str, list[float]]:
     """The curve of one target of a group of `count`."""
-    seconds = found.curve_seconds / count
-    return thinned({"renders": found.curve_renders, "seconds": seconds, "loss": found.curve_loss[i]})
+    course, seconds = found.solution.course, found.passed / count
+    return thinned({"renders": course.renders[i], "seconds": seconds, "loss": course.loss[i]})

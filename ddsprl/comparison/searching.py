@@ -17,34 +17,20 @@ from ddsprl.fitting.core.solve import Solution, solve
 from ddsprl.fitting.core.solver import iteration_cost, legs_of
 from ddsprl.fitting.inversion.inverter import Inverter
 from ddsprl.fitting.solvers.registry import make_solver
-from ddsprl.fitting.starts.registry import make_starts
+from ddsprl.fitting.starts.registry import StartRequest, make_starts
 from synth_jax import load_bank, shipped_presets_dir
 
 
 class Found(NamedTuple):
-    """What a search found for a group of targets.
+    """What a search found for a group of targets, and when.
 
     Attributes:
-        u: best presets, snapped, `[G, d]`.
-        curve_renders: charged, `[points]`.
-        curve_seconds: of the group, `[points]`.
-        curve_loss: best so far under the search's own noise key, `[G, points]`.
-        renders: of one target.
-        gradients: likewise.
-        failures: evaluations that were not finite, `[G]`.
-        counts: what the solver counted (`ddsprl.fitting.core.solver.COUNTS`), where it does, `[G]`.
-        seconds: of the group.
+        solution: of the search.
+        passed: seconds, of the group, at the points of its course, `[points]`.
     """
 
-    u: np.ndarray
-    curve_renders: np.ndarray
-    curve_seconds: np.ndarray
-    curve_loss: np.ndarray
-    renders: int
-    gradients: int
-    failures: np.ndarray
-    counts: dict[str, np.ndarray]
-    seconds: float
+    solution: Solution
+    passed: np.ndarray
 
 
 class Searcher:
@@ -71,18 +57,8 @@ class Searcher:
 
         found = self._solve(targets, starts, keys, budget, progress)
         renders, seconds = (np.array(x, np.float64) for x in zip(*passed, strict=True))
-        return Found(
-            found.u,
-            found.curve_renders,
-            # Time within a segment, and that of the starts, is shared out evenly over the renders.
-            np.interp(found.curve_renders, renders, seconds),
-            found.curve_loss,
-            found.renders,
-            found.gradients,
-            found.failures,
-            found.counts,
-            found.seconds,
-        )
+        # Time within a segment, and that of the starts, is shared out evenly over the renders.
+        return Found(found, np.interp(found.course.renders[0], renders, seconds))
 
     def warm_up(self, targets: Target, cases: list[Case]) -> float:
         """Run a few iterations, so that every program is there; returns the seconds, 0 if they were."""
@@ -124,17 +100,17 @@ class Searcher:
         # A shipped preset that is itself the target is not among the starts.
         own = np.zeros(len(self._bank), bool) if case.u is None else np.abs(self._bank - case.u).max(1) < 1e-6
         bank = self._bank[~own]
-        points, _ = make_starts(
-            self.method.start,
-            case.audio,
-            case.note,
+        request = StartRequest(
             instrument=self.inverter.problem.instrument,
+            audio=case.audio,
+            note=case.note,
             count=self.method.count,
             key=stream(self.seed, Stream.START, case.name, seed),
             library=self.inverter.library,
             # One less for everyone, so that one shape is compiled.
             bank=bank if own.any() else bank[:-1],
         )
+        points, _ = make_starts(self.method.start, request)
         return points
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,12 +13,14 @@ import numpy as np
 
 from ddsprl.compile_cache import user_cache_dir
 from ddsprl.fitting.core.programs import group_size
-from ddsprl.fitting.inversion.grouped import Prepared, prepare_group
+from ddsprl.fitting.core.streams import streams_of_name
+from ddsprl.fitting.inversion.groups import prepare_group
 from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, make_problem
 from ddsprl.fitting.inversion.methods import Method
 from ddsprl.fitting.inversion.recording import Recording, choose_pitch, ready
+from ddsprl.fitting.inversion.records import Knobs, Sounds, TargetGroup
 from ddsprl.fitting.starts.library import Library, LibraryConfig, Page
-from ddsprl.io import UserError, load_audio
+from ddsprl.io import Clip, UserError, load_audio
 from ddsprl.matching.manifest import DONE, Manifest
 from ddsprl.matching.options import MatchOptions
 from synth_jax import Note, load_bank, shipped_presets_dir
@@ -55,15 +57,13 @@ class Group(NamedTuple):
         duration_s: of all of them.
         inverter: of this length.
         items: the recordings.
-        prepared: for the search.
-        references: keys of the random references, one a target.
+        targets: made ready for the search.
     """
 
     duration_s: float
     inverter: Inverter
     items: list[Item]
-    prepared: Prepared
-    references: jax.Array
+    targets: TargetGroup
 
 
 class KeptPages(Library):
@@ -90,19 +90,22 @@ class Feed:
 
     Attributes:
         options: of the run.
+        method: how presets will be searched for.
         free: 1 for knobs that may move, `[d]`.
         locked: values of the others, `[d]`.
         manifest: of the run; None for a single target.
+        clips: files that were read before; each is taken out when its turn has come.
     """
 
     options: MatchOptions
+    method: Method
     free: np.ndarray
     locked: np.ndarray
     manifest: Manifest | None = None
+    clips: dict[Path, Clip] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Nothing is read yet."""
-        self.method: Method = self.options.how()
         self._inverters: dict[float, Inverter] = {}
         self._bank: np.ndarray | None = None
 
@@ -135,7 +138,7 @@ class Feed:
             if entry.get("sha256") == content["sha256"]:
                 return None
             raise UserError(f"{file}: has changed since {result} was made; remove that to have it made again")
-        clip = load_audio(file, sample_rate=options.sample_rate)
+        clip = self.clips.pop(file, None) or load_audio(file, sample_rate=options.sample_rate)
         made = ready(clip, midi=options.midi, gate_s=options.gate, max_s=options.max_seconds)
         return Item(made, content)
 
@@ -144,22 +147,18 @@ class Feed:
         duration_s = recordings[0].duration_s
         inverter = self._inverter(duration_s)
         # A target's keys depend on its name only, not on what else is matched, or with what together.
-        keys = [target_keys(self.options.seed, r.clip.path.stem) for r in recordings]
-        search, pitch, reference = (jnp.stack(part) for part in zip(*keys, strict=True))
-        midi = [choose_pitch(r, inverter, pitch[i]) for i, r in enumerate(recordings)]
+        roots = jnp.stack([target_key(self.options.seed, r.clip.path.stem) for r in recordings])
+        streams = jax.vmap(streams_of_name)(roots)
+        midi = [choose_pitch(r, inverter, streams.pitch[i]) for i, r in enumerate(recordings)]
         gate_s = np.array([r.gate_s for r in recordings], np.float32)
-        prepared = prepare_group(
-            inverter,
-            self.method,
+        sounds = Sounds(
             np.stack([r.audio for r in recordings]),
-            Note(np.array(midi, np.float32), gate_s, np.ones_like(gate_s)),  # pyright: ignore[reportArgumentType]
-            search,
-            window=np.stack([r.window for r in recordings]),
-            bank=self.shipped(inverter),
-            free=self.free,
-            locked=self.locked,
+            Note(np.array(midi, np.float32), gate_s, np.ones_like(gate_s)),
+            np.stack([r.window for r in recordings]),
+            streams,
         )
-        return Group(duration_s, inverter, items, prepared, reference)
+        knobs = Knobs(self.free, self.locked, self.shipped(inverter))
+        return Group(duration_s, inverter, items, prepare_group(inverter, self.method, sounds, knobs))
 
     def _inverter(self, duration_s: float) -> Inverter:
         if duration_s not in self._inverters:
@@ -179,11 +178,9 @@ class Feed:
         return self._bank
 
 
-def target_keys(seed: int, name: str) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Keys of a target's search, pitch and random reference."""
-    key = jax.random.fold_in(jax.random.key(seed), hash_name(name))
-    search, pitch, reference = jax.random.split(key, 3)
-    return jax.random.fold_in(search, 0), pitch, reference
+def target_key(seed: int, name: str) -> jax.Array:
+    """The key of a target, from which all its streams come."""
+    return jax.random.fold_in(jax.random.key(seed), hash_name(name))
 
 
 def hash_name(name: str) -> int:

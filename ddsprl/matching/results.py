@@ -1,7 +1,8 @@
 """What a match leaves behind: presets, sounds, pictures and numbers of one target.
 
-A search's results become one `Finding` a target, which holds all that is ever written of it, in plain numbers
-and arrays: it can be put on disk before anything is drawn, and drawn by another process, or another day.
+What a search found becomes one `Finding` a target, which holds all that is ever written of it, in plain
+numbers and arrays: it can be put on disk before anything is drawn, and drawn by another process, or another
+    day.
 """
 
 import json
@@ -12,15 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ddsprl.fitting.core.budget import GRADIENT_COST
-from ddsprl.fitting.findings.extras import Extras, posterior_renders
+from ddsprl.fitting.findings.analysis import Analysis, posterior_renders
 from ddsprl.fitting.findings.reach import Conditions, judge_reach, table_conditions
-from ddsprl.fitting.findings.references import RandomReference
 from ddsprl.fitting.findings.sensitivity import STEP
 from ddsprl.fitting.findings.topk import LEAST_KNOBS
-from ddsprl.fitting.inversion.grouped import Inversion
 from ddsprl.fitting.inversion.inverter import Inverter
 from ddsprl.fitting.inversion.recording import Recording
+from ddsprl.fitting.inversion.records import Inversion
 from ddsprl.fitting.posterior.summary import LEVEL, Posterior
+from ddsprl.fitting.solvers.monitor_trace import monitor_trace
 from ddsprl.io import versions, write_json, write_wav
 from ddsprl.io.output import json_text
 from synth_jax import Note, preset_from_unit, save_preset
@@ -49,27 +50,11 @@ class Finding(NamedTuple):
     match: np.ndarray
 
 
-class Said(NamedTuple):
-    """What there is to say about one target besides the search.
-
-    Attributes:
-        random: its random reference.
-        extras: its sensitivities and distinct presets.
-        posterior: if it was sampled.
-        prior: of the posterior, by name (`ddsprl.fitting.posterior.priors.PRIORS`).
-    """
-
-    random: RandomReference
-    extras: Extras
-    posterior: Posterior | None = None
-    prior: str | None = None
-
-
 def make_finding(
     recording: Recording,
     found: Inversion,
     index: int,
-    said: Said,
+    analysis: Analysis,
     inverter: Inverter,
     about: Mapping[str, Any],
 ) -> Finding:
@@ -79,25 +64,25 @@ def make_finding(
         recording: what was matched.
         found: by the search, for its group.
         index: which of the group's targets it is.
-        said: about this target.
+        analysis: of this target.
         inverter: of the group.
         about: the run, for `result.json`: `method`, `seed`, `seconds` and so on.
     """
-    places = said.extras.places
+    places, table = analysis.places, inverter.problem.instrument.table
     files = ["preset.json", *(f"preset_{rank}.json" for rank in range(2, len(places) + 1))]
-    losses = found.member_loss[index, places].tolist()
+    losses = np.asarray(found.verdict.finalists.loss)[index, places].tolist()
     tried = len(recording.midi) if len(recording.midi) > 1 else 0
-    numbers = _numbers(recording, found, index) | {
-        "random_reference": {name: x for name, x in said.random._asdict().items() if name != "u"},
+    numbers = _numbers(recording, found, index, table) | {
+        "random_reference": {name: x for name, x in analysis.random._asdict().items() if name != "u"},
         "pitch_renders": tried * inverter.config.candidates,
         "presets": [{"file": file, "loss": loss} for file, loss in zip(files, losses, strict=True)],
-        "distinct": {"least_knobs": LEAST_KNOBS, "least_sound_db": said.extras.least_sound},
-        "sensitivity": {"rise": said.extras.rises, "step": STEP},
-        "analysis_renders": said.extras.renders,
-        "posterior": _credible(said, inverter.problem.instrument.table),
+        "distinct": {"least_knobs": LEAST_KNOBS, "least_sound_db": analysis.least_sound},
+        "sensitivity": {"rise": analysis.rises, "step": STEP},
+        "analysis_renders": analysis.renders,
+        "posterior": _credible(analysis.posterior, about["prior"], table),
         "versions": versions(),
         "instrument": inverter.problem.instrument.name,
-        **about,
+        **{name: x for name, x in about.items() if name != "prior"},
     }
     numbers["reach"] = _reach(numbers)
     plain = json.loads(json_text(numbers))
@@ -141,7 +126,7 @@ def report_contents(finding: Finding) -> dict[str, Any]:
         "target": finding.target,
         "match": finding.match,
         "random_reference": {best: random["loss"]},
-        "curve": _curve(numbers["curve"]),
+        "curve": {"snapped": (numbers["curve"]["renders"], numbers["curve"]["loss"])},
         "verdicts": _verdicts(numbers["monitor"]),
         "terms": numbers["terms"],
         "reference_terms": random["terms"],
@@ -168,9 +153,8 @@ def posterior_contents(finding: Finding, names: list[str]) -> dict[str, Any]:
     }
 
 
-def _credible(all_said: Said, table: Table) -> dict[str, Any] | None:
+def _credible(posterior: Posterior | None, prior: str | None, table: Table) -> dict[str, Any] | None:
     """What `result.json` says of a posterior: intervals as knob positions and in physical units."""
-    posterior, prior = all_said.posterior, all_said.prior
     if posterior is None:
         return None
     record: dict[str, Any] = posterior.record()
@@ -202,56 +186,41 @@ def _reach(numbers: Mapping[str, Any]) -> dict[str, Any]:
     return verdict._asdict() | {"table": table_conditions()._asdict(), "applies": applies}
 
 
-def _curve(curve: Mapping[str, Any]) -> dict[str, tuple[list[float], list[float]]]:
-    """Best loss so far against renders, for the stage with relaxed knobs and the one with snapped knobs.
-
-    A solver's curve is that already; it rises where the search begins to hear fresh noise, from where on what
-    it had heard before does not count.
-    """
-    renders, loss, snapped = (np.asarray(curve[name]) for name in ("renders", "loss", "snapped"))
-    if snapped.all():
-        return {"snapped": (renders.tolist(), loss.tolist())}
-    stages = {"relaxed": ~snapped, "snapped": snapped}
-    return {
-        name: (renders[chosen].tolist(), np.minimum.accumulate(loss[chosen]).tolist())
-        for name, chosen in stages.items()
-        if chosen.any()
-    }
-
-
 def _verdicts(monitor: Mapping[str, Any] | None) -> tuple[list[float], list[str]] | None:
     """What the monitor said against renders, if there was one."""
     return None if monitor is None else (monitor["renders"], monitor["verdict"])
 
 
-def _numbers(recording: Recording, found: Inversion, index: int) -> dict[str, Any]:
+def _numbers(recording: Recording, found: Inversion, index: int, table: Table) -> dict[str, Any]:
     """What `result.json` says of the target and the search."""
-    monitor = found.monitor[index]
+    best, course, cost, task = found.verdict, found.course, found.cost, found.task
+    monitor = monitor_trace(course, index)
     return {
         "target": recording.clip.path.name,
         "loss": float(found.loss[index]),
-        "relaxed_loss": float(found.relaxed_loss[index]),
-        "yardstick": float(found.yardstick[index]),
-        "terms": {name: float(values[index]) for name, values in found.terms.items()},
-        "midi": float(found.midi[index]),
+        # A search hears nothing but presets, so that this is the best in its own noise.
+        "relaxed_loss": float(course.loss[index, -1]),
+        "yardstick": float(best.yardstick[index]),
+        "terms": {name: float(values[index]) for name, values in best.terms.items()},
+        "midi": float(task.note.midi[index]),
         "pitch_strength": recording.strength,
-        "gate_s": float(found.gate_s[index]),
+        "gate_s": float(task.note.gate_s[index]),
         "onset_s": recording.onset_s,
         "sample_rate": recording.clip.sample_rate,
         "duration_s": recording.duration_s,
-        "start": found.start[index],
-        "start_note": found.start_note[index],
-        "renders": found.renders,
-        "gradients": found.gradients,
-        "judge_renders": found.judge_renders,
-        "library_renders": found.library_renders,
-        "counts": {name: int(values[index]) for name, values in found.counts.items()},
-        "locked": [name for name, free in zip(found.names, found.free, strict=True) if not free],
-        "interrupted": found.interrupted,
+        "start": task.start[index],
+        "start_note": task.start_note[index],
+        "renders": int(cost.renders[index]),
+        "gradients": int(cost.gradients[index]),
+        "judge_renders": int(cost.judgement[index]),
+        "library_renders": int(cost.library[index]),
+        "counts": {name: int(values[index]) for name, values in course.counts.items()},
+        "locked": [spec.name for spec, free in zip(table, task.free[index], strict=True) if not free],
+        "interrupted": bool(found.interrupted[index]),
         "curve": {
-            "renders": found.curve_renders,
-            "loss": found.curve[index],
-            "snapped": found.curve_snapped,
+            "renders": course.renders[index],
+            "loss": course.loss[index],
+            "snapped": np.ones(course.loss.shape[1], bool),
         },
         "monitor": None if monitor is None else monitor.record(),
     }

@@ -9,24 +9,21 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import jax
 import numpy as np
 
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
-from ddsprl.fitting.core.budget import GRADIENT_COST
-from ddsprl.fitting.core.driver import FINALISTS
-from ddsprl.fitting.findings.extras import analyse, posterior_renders, posteriors_of
-from ddsprl.fitting.findings.references import references
-from ddsprl.fitting.inversion.grouped import Inversion
-from ddsprl.fitting.inversion.inverter import FINAL_KEYS, make_problem
-from ddsprl.fitting.inversion.several import search_several
+from ddsprl.fitting.core.budget import GRADIENT_COST, Progress
+from ddsprl.fitting.findings.analysis import Analysis, analyse, posterior_renders, with_posteriors
+from ddsprl.fitting.inversion.inverter import make_problem
+from ddsprl.fitting.inversion.records import Inversion
+from ddsprl.fitting.inversion.searching import Searcher, SolverSearch
 from ddsprl.fitting.posterior.priors import make_prior
-from ddsprl.fitting.posterior.summary import Posterior
 from ddsprl.io import (
     EXIT_INTERRUPTED,
+    Clip,
     UserError,
     ensure_output,
     expand_inputs,
@@ -39,15 +36,12 @@ from ddsprl.matching.feed import Bad, Feed, Group, check_name, fingerprint
 from ddsprl.matching.interrupt import Interrupt
 from ddsprl.matching.manifest import DONE, FAILED, PARTIAL, Manifest, made_by
 from ddsprl.matching.options import MatchOptions, check, parse_locks
-from ddsprl.matching.results import Finding, Said, make_finding
+from ddsprl.matching.results import Finding, make_finding
 from ddsprl.matching.stored import StoredFindings
 from ddsprl.matching.writing import Writer
 
-if TYPE_CHECKING:
-    from ddsprl.matching.agent import AgentSearch
-
-RANDOM_REFERENCE = 512
 EXIT_SOME_FAILED = 1
+MOST_KEPT_BYTES = 1 << 28
 
 
 def match(options: MatchOptions) -> int:
@@ -67,22 +61,37 @@ def match(options: MatchOptions) -> int:
         if file in named:
             check_name(file)
         _check_output(options.out / file.stem, manifest)
-    for file in files:
-        if file in named:
-            load_audio(file, sample_rate=options.sample_rate)
-    agent = None
+    clips = _decoded([file for file in files if file in named], options.sample_rate)
+    searcher: Searcher = SolverSearch(options.how(), options.budget, options.top)
     if options.run is not None:
         # Only here, so that nobody else waits for the agents' libraries.
         from ddsprl.matching.agent import load_search
 
-        agent = load_search(options.run, polish=options.polish, sample_rate=options.sample_rate)
+        searcher = load_search(options.run, options)
     free, locked = parse_locks(options.lock, make_problem(options.sample_rate, 0.5).instrument.table)
     tune_cpu()
     enable_compilation_cache()
     if manifest is not None:
         manifest.open()
-    run = _Run(options, manifest, agent)
-    return run.all(Feed(options, free, locked, manifest), files)
+    run = _Run(options, manifest, searcher)
+    return run.all(Feed(options, searcher.method, free, locked, manifest, clips), files)
+
+
+def _decoded(files: Sequence[Path], sample_rate: int) -> dict[Path, Clip]:
+    """Read what was named, so that what is wrong with it is said before anything is done.
+
+    Clips are kept for the search as far as they fit into `MOST_KEPT_BYTES`; the others are read again.
+
+    Raises:
+        UserError: about the first file that cannot be matched.
+    """
+    kept, size = {}, 0
+    for file in files:
+        clip = load_audio(file, sample_rate=sample_rate)
+        size += clip.samples.nbytes
+        if size <= MOST_KEPT_BYTES:
+            kept[file] = clip
+    return kept
 
 
 def _check_output(result: Path, manifest: Manifest | None) -> None:
@@ -101,7 +110,7 @@ class _Run:
     Attributes:
         options: of the run.
         manifest: None for a single target.
-        agent: that plays instead of a search, if there is one.
+        searcher: that finds presets.
         clock: runs from now.
         done: targets written or being written.
         failed: bad files.
@@ -109,7 +118,7 @@ class _Run:
 
     options: MatchOptions
     manifest: Manifest | None
-    agent: "AgentSearch | None" = None
+    searcher: Searcher
     clock: Clock = field(default_factory=Clock)
     done: int = 0
     failed: int = 0
@@ -194,81 +203,61 @@ class _Run:
 
     def _search(self, feed: Feed, group: Group, place: str, display, interrupt: Interrupt) -> list[Finding]:
         """Search for a group; what is to be written, for each of its targets."""
-        began, count, options = time.perf_counter(), len(group.items), self.options
+        began, count = time.perf_counter(), len(group.items)
         names = ", ".join(item.recording.clip.path.stem for item in group.items[:2])
         names = place + names + (", ..." if count > 2 else "")
 
-        def progress(done: int, rounds: int, loss: float) -> None:
-            display.update(done, rounds, loss, names)
+        def progress(done: int, total: int, loss: float) -> None:
+            display.update(done, total, loss, names)
             interrupt.check()
 
-        # Other draws than those of the random reference, from the same keys.
-        apart, *keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, 1), 3), out_axes=1)(
-            group.references
+        inverter, targets = group.inverter, group.targets
+        found = self.searcher.search(inverter, targets, progress=progress)
+        analyses = analyse(inverter, targets, found, top=self.options.top)
+        if self.options.posterior and not found.interrupted.any() and not interrupt.seen:
+            found, analyses = self._sampled(feed, group, found, analyses, progress)
+        self.clock.group_done(
+            group.duration_s, count, sum(map(_renders, range(count), [found] * count, analyses))
         )
-        search = search_several if self.agent is None else self.agent.search
-        found = search(
-            group.inverter,
-            feed.method,
-            group.prepared,
-            apart,
-            budget=options.budget,
-            searches=options.top,
-            progress=progress,
-        )
-        random = references(group.inverter, group.prepared, group.references, count=RANDOM_REFERENCE)
-        extras = analyse(group.inverter, group.prepared, found, keys[0], top=options.top)
-        found, posteriors = self._posteriors(feed, group, found, keys[1], names, display, interrupt)
-        prior = options.prior_name()
-        said = [Said(*row, prior=prior) for row in zip(random, extras, posteriors, strict=True)]
-        renders = _renders(group, found) + extras[0].renders
-        renders += posterior_renders() if posteriors[0] is not None else 0
-        self.clock.group_done(group.duration_s, count, count * renders)
         about = self._about() | {"seconds": (time.perf_counter() - began) / count}
-        played = [{} if self.agent is None else self.agent.said(i) for i in range(count)]
         return [
             make_finding(
-                item.recording, found, i, said[i], group.inverter, about | played[i] | {"input": item.content}
+                item.recording,
+                found,
+                i,
+                analyses[i],
+                inverter,
+                about | self.searcher.about(i) | {"input": item.content},
             )
             for i, item in enumerate(group.items)
         ]
 
-    def _posteriors(
-        self,
-        feed: Feed,
-        group: Group,
-        found: Inversion,
-        keys: jax.Array,
-        names: str,
-        display,
-        interrupt: Interrupt,
-    ) -> tuple[Inversion, list[Posterior | None]]:
-        """Posteriors, if asked for; Ctrl-C leaves them out and makes the search an unfinished one."""
-        nothing: list[Posterior | None] = [None] * len(group.items)
-        name = self.options.prior_name()
-        if name is None or found.interrupted or interrupt.seen:
-            return found, nothing
-        loss = float(found.loss.mean())
-
-        def progress(done: int, cycles: int) -> None:
-            display.update(done, cycles, loss, f"posterior of {names}")
-            interrupt.check()
-
+    def _sampled(
+        self, feed: Feed, group: Group, found: Inversion, analyses: list[Analysis], progress: Progress
+    ) -> tuple[Inversion, list[Analysis]]:
+        """With posteriors; Ctrl-C leaves them out and makes the search an unfinished one."""
         choices = np.array([spec.choices for spec in group.inverter.problem.instrument.table])
+        name, loss = self.options.prior_name(), float(found.loss.mean())
+        assert name is not None
         prior = make_prior(name, bank=feed.shipped(group.inverter), choices=choices)
         try:
-            sampled = posteriors_of(
-                group.inverter, group.prepared, found, keys, prior=prior, progress=progress
+            return found, with_posteriors(
+                analyses,
+                group.inverter,
+                group.targets,
+                found,
+                prior=prior,
+                progress=lambda done, cycles: progress(done, cycles, loss),
             )
         except KeyboardInterrupt:
-            return found._replace(interrupted=True), nothing
-        return found, list(sampled)
+            return found._replace(interrupted=np.ones_like(found.interrupted)), analyses
 
     def _about(self) -> dict[str, Any]:
         """What every result says of the run."""
         options = self.options
         return {
             "method": options.method,
+            "prior": options.prior_name(),
             "seed": options.seed,
             "budget": options.budget,
             "note_estimated": options.midi is None,
@@ -316,7 +305,10 @@ def _of_file(finding: Finding, file: Path) -> bool:
         return False
 
 
-def _renders(group: Group, found: Inversion) -> int:
-    """Renders behind one target, a gradient counted as several: search, judgement, random reference."""
-    searched = found.renders + GRADIENT_COST * found.gradients
-    return searched + found.judge_renders + RANDOM_REFERENCE + (FINALISTS + 1) * FINAL_KEYS
+def _renders(index: int, found: Inversion, analysis: Analysis) -> int:
+    """Renders behind a target, a gradient counted as several."""
+    cost = found.cost
+    searched = int(cost.renders[index] + GRADIENT_COST * cost.gradients[index] + cost.judgement[index])
+    # The reference's best is judged as finalists are.
+    reference = analysis.random.count + int(cost.judgement[index])
+    return searched + reference + analysis.renders + (posterior_renders() if analysis.posterior else 0)

@@ -171,7 +171,7 @@ def test_a_search_brightens_within_the_guard(problem):
     names = [spec.name for spec in problem.instrument.table]
     q = problem.instrument.table[i := names.index("filter_resonance")].to_physical(float(found.u[0, i]))
     assert q <= 2.0
-    assert found.loss[0] < found.curve_loss[0, 0] - 0.5
+    assert found.loss[0] < found.course.loss[0, 0] - 0.5
 
 
 def test_guards_add_to_a_match(tiny, synth):

@@ -204,26 +204,26 @@ ABLATIONS = {
 def test_every_ablation_runs_and_descends(name):
     found = laws.solved(ABLATIONS[name], budget=1001)
     assert found.charged == 1001
-    assert found.loss[0] < 0.1 * found.curve_loss[0, 0]
-    assert all(np.isfinite(curve).all() for curve in found.traces.values())
+    assert found.loss[0] < 0.1 * found.course.loss[0, 0]
+    assert all(np.isfinite(curve).all() for curve in found.course.traces.values())
     if ABLATIONS[name].schedule.dither == 0.0:
-        assert (found.traces["sigma"] == 0.0).all()
+        assert (found.course.traces["sigma"] == 0.0).all()
 
 
 def test_the_best_goes_on_alone_and_the_step_falls_as_if_nothing_had_happened():
     # Without the monitor, which halves the step of what diverges.
     law = Hybrid(watch=False)
     found = laws.solved(law, budget=1001)
-    cost = np.diff(found.curve_renders)
+    cost = np.diff(found.course.renders[0])
     side_by_side = int((cost == cost[0]).sum())
     assert cost[0] == 8 + 4 * laws.GRADIENT_COST and set(cost[side_by_side:]) == {laws.GRADIENT_COST}
     # It begins at the best of all so far, and the step depends on the share of the budget alone.
-    begun = found.traces["loss"][0, side_by_side]
-    near = 1e-3 * found.curve_loss[0, 0]
-    np.testing.assert_allclose(begun, found.curve_loss[0, side_by_side], atol=near)
-    config, spent = ScheduleConfig(), (found.curve_renders[:-1] - 8) / (1001 - 8)
+    begun = found.course.traces["loss"][0, side_by_side]
+    near = 1e-3 * found.course.loss[0, 0]
+    np.testing.assert_allclose(begun, found.course.loss[0, side_by_side], atol=near)
+    config, spent = ScheduleConfig(), (found.course.renders[0][:-1] - 8) / (1001 - 8)
     expected = config.first_rate * (config.last_rate / config.first_rate) ** spent
-    np.testing.assert_allclose(found.traces["alpha"][0], expected, rtol=0.06)
+    np.testing.assert_allclose(found.course.traces["alpha"][0], expected, rtol=0.06)
 
 
 def test_a_share_that_is_none_is_refused():
@@ -261,14 +261,14 @@ def test_the_best_alone_hears_fresh_noise_and_begins_an_archive_of_its_own():
         return solve(Noisy(), Hybrid(watch=False, **settings), gradient_cost=laws.GRADIENT_COST, **given)
 
     plain, heard = found(fresh=False), found()
-    cost = np.diff(plain.curve_renders)
+    cost = np.diff(plain.course.renders[0])
     together = int((cost == cost[0]).sum())
-    np.testing.assert_array_equal(heard.curve_loss[:, : together + 1], plain.curve_loss[:, : together + 1])
+    np.testing.assert_array_equal(heard.course.loss[:, : together + 1], plain.course.loss[:, : together + 1])
     # At the end it stands still: what a loss still does is the noise's doing.
-    assert plain.traces["loss"][0, -50:].std() < 1e-3
-    assert 5e-3 < heard.traces["loss"][0, -50:].std() < 2e-2
+    assert plain.course.traces["loss"][0, -50:].std() < 1e-3
+    assert 5e-3 < heard.course.traces["loss"][0, -50:].std() < 2e-2
     # The first that counts of the new archive is the best of the old one, heard again.
-    assert heard.curve_loss[0, together + 1] == heard.traces["loss"][0, together]
+    assert heard.course.loss[0, together + 1] == heard.course.traces["loss"][0, together]
 
 
 def test_losses_of_the_starts_are_nothing_to_who_hears_fresh_noise():

@@ -35,34 +35,37 @@ def test_places_are_even_in_renders_and_end_with_the_last():
 
 
 def test_every_alarm_is_in_the_trace(found):
-    verdict = found.traces["verdict"][0]
+    verdict = found.course.traces["verdict"][0]
     alarms = np.flatnonzero(verdict == DIVERGING)
     assert 1 <= len(alarms) < 0.5 * len(verdict)
-    trace = monitor_trace(found, 0, most=40)
+    trace = monitor_trace(found.course, 0, most=40)
     assert trace is not None
     assert len(trace.renders) <= 40 < found.iterations
     # Each alarm stands at the first point that is not before it, and nowhere else is one.
-    at = np.unique(np.searchsorted(trace.renders, found.curve_renders[1:][alarms]))
+    at = np.unique(np.searchsorted(trace.renders, found.course.renders[0][1:][alarms]))
     np.testing.assert_array_equal(np.flatnonzero(trace.verdict == DIVERGING), at)
     assert set(trace.verdict) <= {STABLE, PLATEAU, DIVERGING}
-    places = np.searchsorted(found.curve_renders[1:], trace.renders)
+    places = np.searchsorted(found.course.renders[0][1:], trace.renders)
     for name in ("loss", "drift", "confidence", "alpha", "sigma"):
-        np.testing.assert_array_equal(getattr(trace, name), found.traces[name][0, places])
+        np.testing.assert_array_equal(getattr(trace, name), found.course.traces[name][0, places])
 
 
 def test_counts_are_of_all_legs(found):
     """Each leg counts from 0: rises of the curve, and what it begins with where it falls."""
-    curve = found.traces["backed_off"][0]
-    first = np.flatnonzero(np.diff(found.curve_renders) == 3)[0]  # of the leg of one replica
-    assert found.counts["backed_off"][0] == curve[first - 1] + curve[-1]
+    curve = found.course.traces["backed_off"][0]
+    first = np.flatnonzero(np.diff(found.course.renders[0]) == 3)[0]  # of the leg of one replica
+    assert found.course.counts["backed_off"][0] == curve[first - 1] + curve[-1]
     assert curve[first - 1] > 0 < curve[-1]
-    trace = monitor_trace(found, 0)
+    trace = monitor_trace(found.course, 0)
     assert trace is not None
-    assert (trace.backed_off, trace.restored) == (found.counts["backed_off"][0], found.counts["restored"][0])
+    assert (trace.backed_off, trace.restored) == (
+        found.course.counts["backed_off"][0],
+        found.course.counts["restored"][0],
+    )
 
 
 def test_the_record_is_plain(found):
-    trace = monitor_trace(found, 0, most=10)
+    trace = monitor_trace(found.course, 0, most=10)
     assert trace is not None
     record = json.loads(json.dumps(trace.record(), allow_nan=False))
     assert {len(x) for x in record.values() if isinstance(x, list)} == {len(trace.renders)}
@@ -72,5 +75,5 @@ def test_the_record_is_plain(found):
 
 def test_a_solver_without_a_monitor_has_no_trace():
     found = solve(laws.BOWL, RandomSearch(8), laws.bowls(), laws.far_starts(), budget=40, **SETTINGS)
-    assert monitor_trace(found, 0) is None
-    assert found.counts == {}
+    assert monitor_trace(found.course, 0) is None
+    assert found.course.counts == {}

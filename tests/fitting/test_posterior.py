@@ -15,7 +15,7 @@ from ddsprl.fitting.posterior import moves as moves
 from ddsprl.fitting.posterior.chains import Chains, swap_neighbours
 from ddsprl.fitting.posterior.moves import Knobs
 from ddsprl.fitting.posterior.priors import UniformPrior, bank_prior
-from ddsprl.fitting.posterior.sampling import PosteriorConfig, oscillator_pairs, sample_posterior
+from ddsprl.fitting.posterior.sampling import KnobNames, PosteriorConfig, oscillator_pairs, sample_posterior
 from synth_jax.instruments.serum_lite import NAMES, TABLE
 
 KEY = jax.random.key(11)
@@ -60,7 +60,7 @@ def sampled(config, *, free=(1.0, 1.0, 1.0, 1.0), prior=None, seed=0):
     starts[:, 1] = 0.2
     keys = jax.random.split(jax.random.key(seed), 1)
     target = Well(jnp.asarray([free]))
-    return sample_posterior(WELLS, target, starts, keys, names=WELL_NAMES, config=config, prior=prior)[0]
+    return sample_posterior(WELLS, target, starts, keys, KnobNames(WELL_NAMES), config=config, prior=prior)[0]
 
 
 def exact(temperature=T, density=None):
@@ -254,7 +254,7 @@ def test_failed_evaluations_are_survived():
     config = PosteriorConfig((0.05, 0.1), chains=4, jumps=2, warm=20, cycles=100)
     keys = jax.random.split(KEY, 1)
     found = sample_posterior(
-        laws.BOWL, laws.bowls(bad=0.3), laws.far_starts(), keys, names=tuple("abcd"), config=config
+        laws.BOWL, laws.bowls(bad=0.3), laws.far_starts(), keys, KnobNames(tuple("abcd")), config=config
     )[0]
     assert np.isfinite(found.samples).all()
     assert ((found.samples >= 0.0) & (found.samples <= 1.0)).all()

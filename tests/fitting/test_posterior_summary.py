@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ddsprl.fitting.posterior.summary import (
+    SummarySetup,
     calibrate_temperature,
     effective_samples,
     holds,
@@ -115,18 +116,9 @@ def test_a_summary_names_what_cannot_be_told():
     shares = np.full((60, 2), 0.5)
     swaps = np.full((60, 1), np.nan)
     swaps[::2] = 0.4
-    found = summarize(
-        u,
-        np.zeros((60, 2, 4)),
-        shares,
-        np.stack([shares, shares], 1),
-        swaps,
-        names=("wide", "narrow", "locked"),
-        temperatures=(0.1, 0.2),
-        choices=np.zeros(3),
-        free=np.array([1.0, 1.0, 0.0]),
-        prior_widths=lambda level: np.full(3, level),
-    )
+    names, free = ("wide", "narrow", "locked"), np.array([1.0, 1.0, 0.0])
+    setup = SummarySetup(names, (0.1, 0.2), np.zeros(3), free, lambda level: np.full(3, level))
+    found = summarize((u, np.zeros((60, 2, 4)), shares, np.stack([shares, shares], 1), swaps), setup)
     assert found.untellable == ("wide",)
     assert found.width[0] == pytest.approx(1.0, abs=0.1)
     assert found.width[1] < 0.06

@@ -7,7 +7,7 @@ import pytest
 
 from ddsprl.fitting.findings.sensitivity import sensitivities
 from ddsprl.fitting.inversion.inverter import make_problem
-from ddsprl.fitting.posterior.sampling import PosteriorConfig, sample_posterior
+from ddsprl.fitting.posterior.sampling import KnobNames, PosteriorConfig, sample_posterior
 from ddsprl.losses.objective import ObjectiveConfig
 from synth_jax import Note
 
@@ -31,7 +31,7 @@ def test_knobs_of_a_silent_oscillator_are_untellable():
     targets = jax.tree.map(lambda x: x[None], target)
     starts = jax.random.uniform(key, (1, 6, len(names)))
     sampler = PosteriorConfig((0.05, 0.2), chains=6, jumps=8, warm=16, cycles=64)
-    found = sample_posterior(problem, targets, starts, key[None], names=names, config=sampler)[0]
+    found = sample_posterior(problem, targets, starts, key[None], KnobNames(tuple(names)), config=sampler)[0]
     assert set(found.untellable) == set(silent)
     for name in heard:
         i = names.index(name)

@@ -54,10 +54,12 @@ def test_it_equals_the_compiled_driver(name):
     same = solve(laws.BOWL, solver, laws.bowls(), laws.far_starts(), KEY[None], budget=130)
     for x, y in zip(found.archive, same.archive, strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(found.curve_loss, same.curve_loss, rtol=1e-3, atol=1e-4)
-    np.testing.assert_array_equal(found.curve_renders, same.curve_renders)
-    assert found.traces.keys() == same.traces.keys()
-    assert all(found.traces[name].shape == same.traces[name].shape for name in found.traces)
+    np.testing.assert_allclose(found.course.loss, same.course.loss, rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(found.course.renders[0], same.course.renders[0])
+    assert found.course.traces.keys() == same.course.traces.keys()
+    assert all(
+        found.course.traces[name].shape == same.course.traces[name].shape for name in found.course.traces
+    )
     assert (found.charged, found.renders, found.iterations) == (same.charged, same.renders, same.iterations)
 
 
@@ -97,7 +99,7 @@ def test_an_interrupt_before_anything_is_measured_is_passed_on():
 
 def test_a_deaf_recorder_is_survived_and_counted():
     found = found_by(Recorder(deaf=True))
-    assert found.failures[0] == 130
+    assert found.course.counts["failures"][0] == 130
     assert np.isfinite(found.u).all()
 
 

@@ -33,10 +33,10 @@ def run(count: int = 1, *, budget: int = 300, progress=None, solver: Solver = SO
 def test_targets_of_a_group_do_not_meet():
     together = run(3)
     assert together.u.shape == (3, 4)
-    assert together.archive.u.shape[0] == together.curve_loss.shape[0] == 3
-    assert all(curve.shape == (3, together.iterations) for curve in together.traces.values())
+    assert together.archive.u.shape[0] == together.course.loss.shape[0] == 3
+    assert all(curve.shape == (3, together.iterations) for curve in together.course.traces.values())
     alone = run(1)
-    np.testing.assert_allclose(together.curve_loss[0], alone.curve_loss[0], rtol=1e-4)
+    np.testing.assert_allclose(together.course.loss[0], alone.course.loss[0], rtol=1e-4)
     np.testing.assert_allclose(together.u[0], alone.u[0], rtol=1e-4)
 
 
@@ -51,9 +51,9 @@ def test_an_interrupt_keeps_the_best_so_far():
     assert found.interrupted
     assert not whole.interrupted
     assert 3 <= found.iterations < 18
-    assert found.charged == 8 + 16 * found.iterations == found.curve_renders[-1]
-    np.testing.assert_array_equal(found.curve_loss[0], whole.curve_loss[0, : found.iterations + 1])
-    assert found.loss[0] == found.curve_loss[0, -1]
+    assert found.charged == 8 + 16 * found.iterations == found.course.renders[0][-1]
+    np.testing.assert_array_equal(found.course.loss[0], whole.course.loss[0, : found.iterations + 1])
+    assert found.loss[0] == found.course.loss[0, -1]
 
 
 def test_progress_counts_up_to_the_end():
@@ -113,7 +113,7 @@ def test_members_are_the_best_distinct_starts_and_then_steps_from_them():
 
 def test_a_learning_rate_falls_from_the_first_to_the_last():
     found = run()
-    rates = found.traces["rate"][0]
+    rates = found.course.traces["rate"][0]
     np.testing.assert_allclose(rates, 0.12 * (0.01 / 0.12) ** (np.arange(18) / 18), rtol=1e-4)
     assert dataclasses.asdict(SOLVER)["members"] == 4  # pyright: ignore[reportArgumentType]
 
@@ -146,12 +146,12 @@ def test_a_slope_that_is_not_finite_is_counted_and_leads_nowhere(name):
     given = {"targets": laws.bowls(), "starts": starts, "keys": KEY[None], "budget": 400}
     whole = solve(laws.Quadratic(), make_solver(name), **given)
     torn = solve(Torn(), make_solver(name), **given)
-    assert whole.failures.tolist() == [0]
-    assert torn.failures[0] > 0
-    assert np.isfinite(torn.curve_loss).all()
-    assert torn.loss[0] < 0.7 * torn.curve_loss[0, 0]
+    assert whole.course.counts["failures"].tolist() == [0]
+    assert torn.course.counts["failures"][0] > 0
+    assert np.isfinite(torn.course.loss).all()
+    assert torn.loss[0] < 0.7 * torn.course.loss[0, 0]
     if name == "hybrid":
-        assert (whole.counts["restored"][0], torn.counts["restored"][0] > 0) == (0, True)
+        assert (whole.course.counts["restored"][0], torn.course.counts["restored"][0] > 0) == (0, True)
 
 
 @pytest.mark.parametrize("budget", [8, 20, 30, 60, 400])
@@ -163,4 +163,4 @@ def test_what_is_computed_is_what_is_charged(budget):
     jax.effects_barrier()
     assert sum(COUNTED) == found.gradients
     assert found.charged == budget
-    assert found.loss[0] <= found.curve_loss[0, 0]
+    assert found.loss[0] <= found.course.loss[0, 0]

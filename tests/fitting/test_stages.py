@@ -65,7 +65,7 @@ def test_a_staged_search_ends_with_losses_of_the_whole_objective():
     targets = jax.tree.map(lambda x: x[None], target)
     starts = np.array([[[0.45, 0.3], [0.7, 0.5]]], np.float32)
     keys = jax.random.split(jax.random.key(1), 1)
-    found = solve_in_stages(problem, MultiStartAdam(members=2), targets, starts, keys, budget=700, legs=4)
+    found = solve_in_stages(problem, MultiStartAdam(members=2), targets, starts, keys, budget=700)
     alone = problem.scores(found.u[0, :1], target, keys[0])
     # Rounding is relative to the terms, which are far from 0, not to what is left of them.
     np.testing.assert_allclose(found.loss[0, 0], alone[0], rtol=1e-4, atol=1e-5)
@@ -76,6 +76,6 @@ def test_a_staged_search_ends_with_losses_of_the_whole_objective():
     distinct = ~(np.tril(spread < DISTINCT, -1).any(axis=1))
     assert distinct.sum() >= 2 and (np.diff(distinct.astype(int)) <= 0).all()
     assert (np.diff(found.loss[0][distinct]) >= 0.0).all()
-    with pytest.raises(ValueError, match="under 4 legs"):
-        solve_in_stages(problem, MultiStartAdam(), targets, starts, keys, budget=100, legs=4)
+    with pytest.raises(ValueError, match="under 10 legs"):
+        solve_in_stages(problem, MultiStartAdam(), targets, starts, keys, budget=100)
     assert dataclasses.asdict(ObjectiveWeights()) == dataclasses.asdict(STAGES[-1].weights)

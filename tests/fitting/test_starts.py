@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.fitting import InversionConfig, LibraryConfig
+from ddsprl.fitting import LibraryConfig
 from ddsprl.fitting.guess.model import load_guess
-from ddsprl.fitting.inversion.inverter import Inverter, make_problem
+from ddsprl.fitting.inversion.inverter import make_problem
 from ddsprl.fitting.starts.cues import envelope_cues
 from ddsprl.fitting.starts.library import Page
-from ddsprl.fitting.starts.registry import STARTS, make_starts, shared_renders, shared_works
+from ddsprl.fitting.starts.registry import STARTS, StartRequest, make_starts, shared_renders, shared_works
 from synth_jax import Note
 
 PROBLEM = make_problem(8_000, 0.25)
@@ -37,8 +37,8 @@ class Shelf:
 
 def start(name: str, count: int = 16, **changes):
     library = Shelf()
-    settings = {"instrument": SYNTH, "count": count, "key": KEY, "library": library, "bank": BANK} | changes
-    return *make_starts(name, AUDIO, NOTE, **settings), library
+    request = StartRequest(SYNTH, AUDIO, NOTE, count, KEY, library, BANK)  # pyright: ignore[reportArgumentType]
+    return *make_starts(name, request._replace(**changes)), library
 
 
 @pytest.mark.parametrize("name", list(STARTS))
@@ -83,12 +83,6 @@ def test_cues_change_the_envelope_and_the_cutoff_and_nothing_else():
     np.testing.assert_array_equal(points[2:, others], Shelf().closest(AUDIO, NOTE, 4)[:, others])
     assert shared == 64
     assert start("cues", 2)[1] == 0
-
-
-@pytest.mark.parametrize("count", [8, 256])
-def test_the_mixture_is_that_of_a_match(count):
-    inverter = Inverter(PROBLEM, InversionConfig(candidates=count), Shelf())  # pyright: ignore[reportArgumentType]
-    np.testing.assert_array_equal(start("best", count)[0], inverter.starts(AUDIO, NOTE, BANK, count))
 
 
 @pytest.mark.parametrize(

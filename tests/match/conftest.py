@@ -10,8 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TRUMPET = ROOT / "tests" / "data" / "targets" / "gm_trumpet_67.wav"
-QUICK = ("--sample-rate", "8000", "--max-seconds", "0.25", "--budget", "3300", "--midi", "67")
-QUICK += ("--method", "rounds")
+QUICK = ("--sample-rate", "8000", "--max-seconds", "0.25", "--budget", "400", "--midi", "67")
 
 
 @pytest.fixture(scope="session")

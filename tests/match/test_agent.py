@@ -10,7 +10,7 @@ from ddsprl.env import EnvConfig
 from ddsprl.io import UserError
 from ddsprl.matching.agent import AgentSearch, checked
 from ddsprl.matching.edits import edit_rows
-from ddsprl.matching.options import HANDED_ON, check, parse_options
+from ddsprl.matching.options import HANDED_ON, MatchOptions, check, parse_options
 from ddsprl.matching.run import match
 from synth_jax import load_preset
 from synth_jax.params import default_unit
@@ -93,12 +93,17 @@ def test_options_are_checked_at_the_door(arguments, said):
     assert said in str(error.value)
 
 
+def options(*more: str) -> MatchOptions:
+    return parse_options(["a.wav", "--out", "o", "--method", "agent", "--run", "r", *more])
+
+
 def test_an_agent_of_another_rate_or_instrument_is_refused(agent, tmp_path):
     with pytest.raises(UserError, match="--sample-rate is 16000, .* at 8000 Hz"):
-        checked(agent, tmp_path, polish=False, sample_rate=16_000)
+        checked(agent, tmp_path, options())
     with pytest.raises(UserError, match="plays toy"):
-        checked(tiny_agent(toy_config(), toy()), tmp_path, polish=False, sample_rate=8_000)
-    assert isinstance(checked(agent, tmp_path, polish=True, sample_rate=8_000), AgentSearch)
+        checked(tiny_agent(toy_config(), toy()), tmp_path, options("--sample-rate", "8000"))
+    found = checked(agent, tmp_path, options("--sample-rate", "8000", "--polish"))
+    assert isinstance(found, AgentSearch) and found.budget == options().budget
 
 
 def test_edits_are_said_in_physical_units(agent):

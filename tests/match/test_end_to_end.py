@@ -51,15 +51,16 @@ def test_the_numbers_are_named_and_add_up(result, folder):
     for name in NUMBERS.split():
         assert isinstance(result[name], int | float), name
     assert result["loss"] == pytest.approx(sum(result["terms"].values()), rel=1e-3)
-    assert result["renders"] + GRADIENT_COST * result["gradients"] <= 3300
+    assert result["renders"] + GRADIENT_COST * result["gradients"] <= 400
     assert result["renders"] > 0 < result["gradients"]
     assert (result["midi"], result["seed"], result["sample_rate"]) == (67.0, 5, 8000)
     assert 0 < result["gate_s"] <= result["duration_s"] == 0.25
-    assert (result["library_renders"], result["pitch_renders"]) == (4096, 0)
+    assert (result["library_renders"], result["pitch_renders"]) == (0, 0)
     assert {"ddsprl", "jax", "numpy", "python"} <= set(result["versions"])
     assert result["random_reference"]["count"] == 512
     assert min(result["curve"]["loss"]) >= 0
-    assert result["monitor"] is None  # the rounds have none
+    assert set(result["monitor"]["verdict"]) <= {"stable", "plateau", "diverging"}
+    assert {"failures", "restored", "backed_off"} <= set(result["counts"])
 
 
 def test_which_knobs_matter_and_whether_it_is_within_reach(result):

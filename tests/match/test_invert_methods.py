@@ -5,21 +5,24 @@ import numpy as np
 import pytest
 
 import ddsprl
+from ddsprl.fitting.core.streams import streams_of_name
 from ddsprl.fitting.findings.references import references
-from ddsprl.fitting.inversion.grouped import prepare_group, search_group
-from ddsprl.fitting.inversion.invert import Streamed
+from ddsprl.fitting.inversion.groups import prepare_group, search_group
+from ddsprl.fitting.inversion.invert import Setup
 from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, default_inverter, make_problem
 from ddsprl.fitting.inversion.methods import FALL_BACK, make_method, usable_start
-from ddsprl.fitting.inversion.several import search_several
+from ddsprl.fitting.inversion.records import Knobs, Sounds
+from ddsprl.fitting.inversion.searching import SolverSearch
 from ddsprl.fitting.solvers.monitor import VERDICTS
+from ddsprl.fitting.solvers.monitor_trace import monitor_trace
 from ddsprl.fitting.starts.library import LibraryConfig
 from ddsprl.losses.objective import ObjectiveConfig
 from ddsprl.plant import make_instrument
 from synth_jax import Note
 
 RATE, N = 8_000, 2_000
-CONFIG = InversionConfig(members=8, candidates=16, steps=4, library=LibraryConfig(size=64))
-SETTINGS = {"method": "random", "start": "neutral", "budget": 1 + 2 * 64, "config": CONFIG}
+CONFIG = InversionConfig(candidates=16, library=LibraryConfig(size=64))
+SETTINGS = {"method": "random", "start": "neutral", "budget": 1 + 2 * 64, "setup": Setup(config=CONFIG)}
 
 
 def tone(pitch_hz: float, n: int = N) -> np.ndarray:
@@ -42,38 +45,30 @@ def found() -> ddsprl.Inversion:
 
 
 def test_a_solver_is_counted_and_judged(found, inverter):
-    assert (found.renders, found.gradients) == (129, 0)
-    assert found.judge_renders == (8 + 1) * 8
-    assert found.curve_renders.tolist() == [1, 65, 129]
-    assert (np.diff(found.curve) <= 0).all()
-    assert found.curve_snapped.all()
-    np.testing.assert_array_equal(found.relaxed_loss, found.curve[:, -1])
+    course, cost, finalists = found.course, found.cost, found.verdict.finalists
+    assert (cost.renders.tolist(), cost.gradients.tolist()) == ([129] * 3, [0] * 3)
+    assert cost.judgement.tolist() == [(8 + 1) * 8] * 3
+    assert course.renders.tolist() == [[1, 65, 129]] * 3
+    assert (np.diff(course.loss) <= 0).all()
     np.testing.assert_array_equal(found.u, inverter.problem.snap(found.u))
-    np.testing.assert_allclose(sum(found.terms.values()), found.loss, rtol=1e-3)
-    assert (found.loss <= found.member_loss.min(axis=1)).all()
+    np.testing.assert_allclose(sum(found.verdict.terms.values()), found.loss, rtol=1e-3)
+    assert (found.loss <= finalists.loss.min(axis=1)).all()
     # Judged with fresh noise, yet of the same preset as the curve's end, or of one that proved better.
-    assert (found.loss < 1.5 * found.curve[:, -1]).all()
+    assert (found.loss < 1.5 * course.loss[:, -1]).all()
 
 
 def test_what_a_solver_counts_is_told(found, inverter):
-    assert list(found.counts) == ["failures"]
-    assert found.counts["failures"].tolist() == [0, 0, 0]
-    settings = SETTINGS | {"method": "cma_es", "budget": 1 + 3 * 32}
-    evolved = ddsprl.invert(
-        np.stack(SOUNDS[:2]),
-        RATE,
-        key=jax.random.key(4),
-        midi=60.0,
-        gate_s=0.2,
-        inverter=inverter,
-        **settings,
-    )
-    assert evolved.counts["restarts"].shape == evolved.counts["failures"].shape == (2,)
+    assert list(found.course.counts) == ["failures"]
+    assert found.course.counts["failures"].tolist() == [0, 0, 0]
+    settings = SETTINGS | {"method": "cma_es", "budget": 1 + 3 * 32, "setup": Setup(inverter=inverter)}
+    sounds, key = np.stack(SOUNDS[:2]), jax.random.key(4)
+    counts = ddsprl.invert(sounds, RATE, key=key, midi=60.0, gate_s=0.2, **settings).course.counts
+    assert counts["restarts"].shape == counts["failures"].shape == (2,)
 
 
 def test_a_search_begins_at_the_positions_that_are_given(found, inverter):
     """Each target at what was found for it before, so the search cannot end above that."""
-    settings = {name: value for name, value in SETTINGS.items() if name != "start"}
+    settings = {name: value for name, value in SETTINGS.items() if name not in ("start", "setup")}
     again = ddsprl.invert(
         np.stack(SOUNDS),
         RATE,
@@ -81,13 +76,13 @@ def test_a_search_begins_at_the_positions_that_are_given(found, inverter):
         midi=60.0,
         gate_s=0.2,
         given=found.u[:, None],
-        inverter=inverter,
+        setup=Setup(inverter=inverter),
         **settings,
     )
-    assert again.start == ("given",) * 3
-    assert (again.curve[:, 0] < found.curve[:, 0]).all()
+    assert again.task.start.tolist() == ["given"] * 3
+    assert (again.course.loss[:, 0] < found.course.loss[:, 0]).all()
     # Judged by fresh noise, another finalist may have proved better than the curve's end.
-    np.testing.assert_allclose(again.curve[:, 0], found.curve[:, -1], rtol=1e-2)
+    np.testing.assert_allclose(again.course.loss[:, 0], found.course.loss[:, -1], rtol=1e-2)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +92,6 @@ def test_a_search_begins_at_the_positions_that_are_given(found, inverter):
         ({"given": np.zeros((1, 25))}, "start is 'neutral'"),
         ({"start": None, "given": np.zeros((2, 7))}, r"given has shape \(2, 7\); expected \[k, 25\]"),
         ({"start": None, "given": np.full((1, 25), 1.5)}, r"not in \[0, 1\]"),
-        ({"start": None, "given": np.zeros((1, 25)), "method": "rounds"}, "has starts of its own"),
     ],
 )
 def test_positions_that_do_not_fit_are_refused(changed, message):
@@ -108,7 +102,7 @@ def test_positions_that_do_not_fit_are_refused(changed, message):
 
 
 def test_a_method_without_a_monitor_has_no_trace_of_one(found):
-    assert found.monitor == (None,) * 3
+    assert [monitor_trace(found.course, i) for i in range(3)] == [None] * 3
 
 
 def test_what_the_monitor_said_is_kept_for_every_target():
@@ -117,69 +111,18 @@ def test_what_the_monitor_said_is_kept_for_every_target():
     small = Inverter(make_problem(RATE, 0.05, instrument="sine", objective=few), CONFIG)
     settings = {"method": "hybrid", "start": "neutral", "budget": 401, "midi": 60.0, "gate_s": 0.04}
     sounds = np.stack(SOUNDS[:2])[:, :400]
-    many = ddsprl.invert(sounds, RATE, key=jax.random.key(4), inverter=small, **settings)
+    setup = Setup(inverter=small)
+    many = ddsprl.invert(sounds, RATE, key=jax.random.key(4), setup=setup, **settings)
     np.testing.assert_array_equal(many.spread[:, 0], many.u)
     assert many.spread.shape == many.members.shape
     assert np.ptp(many.spread, axis=1).max() > 0.01
-    assert len(many.monitor) == 2
-    for trace in many.monitor:
+    for i in range(2):
+        trace = monitor_trace(many.course, i)
         assert trace is not None
         assert len(trace.verdict) == len(trace.loss) == len(trace.renders) <= 100
-        assert trace.renders[-1] == many.curve_renders[-1]
+        assert trace.renders[-1] == many.course.renders[i, -1]
         assert np.isfinite(trace.loss).all()
         assert set(trace.record()["verdict"]) <= set(VERDICTS)
-    first, second = many.monitor
-    assert first is not None and second is not None
-    assert (first.loss != second.loss).any()
-
-
-def test_a_stream_finds_the_same(found, monkeypatch):
-    streamed = list(
-        ddsprl.invert_stream(iter(SOUNDS), RATE, key=jax.random.key(4), midi=60, gate_s=0.2, **SETTINGS)
-    )
-    assert all(isinstance(part, Streamed) for part in streamed)
-    assert np.concatenate([part.index for part in streamed]).tolist() == [0, 1, 2]
-    np.testing.assert_array_equal(np.concatenate([part.found.u for part in streamed]), found.u)
-    np.testing.assert_array_equal(np.concatenate([part.found.loss for part in streamed]), found.loss)
-
-
-def test_a_stream_takes_no_more_than_it_needs():
-    taken = []
-
-    def sounds():
-        for i in range(100):
-            taken.append(i)
-            yield SOUNDS[i % 3]
-
-    stream = ddsprl.invert_stream(sounds(), RATE, key=jax.random.key(4), midi=60, gate_s=0.2, **SETTINGS)
-    next(stream)
-    stream.close()
-    assert len(taken) <= 6 * jax.device_count()
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"method": "hybird"}, "did you mean 'hybrid'"),
-        ({"start": "libary"}, "did you mean 'library'"),
-        ({"method": "rounds"}, "has starts of its own"),
-    ],
-)
-def test_unknown_names_are_refused(changed, message):
-    with pytest.raises(ValueError, match=message):
-        ddsprl.invert(np.stack(SOUNDS), RATE, key=jax.random.key(0), **SETTINGS | changed)
-    with pytest.raises(ValueError, match=message):
-        next(ddsprl.invert_stream(SOUNDS, RATE, key=jax.random.key(0), **SETTINGS | changed))
-
-
-@pytest.mark.parametrize("sound", [np.zeros((2, 3)), np.zeros(0), np.full(N, np.nan)])
-def test_a_sound_that_is_none_is_refused(sound):
-    with pytest.raises(ValueError, match="sound 1 has shape"):
-        list(
-            ddsprl.invert_stream(
-                [SOUNDS[0], sound], RATE, key=jax.random.key(0), midi=60, gate_s=0.2, **SETTINGS
-            )
-        )
 
 
 def prepared(inverter, sounds, midi=60.0, start="neutral"):
@@ -187,15 +130,15 @@ def prepared(inverter, sounds, midi=60.0, start="neutral"):
     free, locked = np.ones(d, np.float32), np.zeros(d, np.float32)
     free[3], locked[3] = 0.0, 0.25
     note = Note(np.full(count, midi), np.full(count, 0.2), np.ones(count))
-    knobs = {"bank": np.zeros((0, d)), "free": free, "locked": locked}
-    keys, method = jax.random.split(jax.random.key(9), count), make_method("random", start)
-    audio = np.stack(sounds)
-    return method, prepare_group(inverter, method, audio, note, keys, window=np.ones_like(audio), **knobs)
+    streams = jax.vmap(streams_of_name)(jax.random.split(jax.random.key(9), count))
+    method, audio = make_method("random", start), np.stack(sounds)
+    knobs = Knobs(free, locked, np.zeros((0, d)))
+    return method, prepare_group(inverter, method, Sounds(audio, note, np.ones_like(audio), streams), knobs)
 
 
 def test_the_random_reference_is_the_best_of_its_presets(inverter):
     _, group = prepared(inverter, SOUNDS[:1])
-    few, some, many = (references(inverter, group, jax.random.key(9)[None], count=n)[0] for n in (1, 24, 40))
+    few, some, many = (references(inverter, group, count=n)[0] for n in (1, 24, 40))
     assert few.loss > some.loss >= many.loss
     assert some.count == 24
     assert some.u[3] == 0.25
@@ -209,24 +152,25 @@ def test_the_random_reference_is_the_best_of_its_presets(inverter):
 
 def test_several_searches_are_pooled(inverter):
     method, group = prepared(inverter, SOUNDS[:1], start="random")
-    keys, told = jax.random.key(3)[None], []
+    told = []
 
     def progress(done, total, loss):
         told.append((done, total))
 
-    settings = {"budget": 64 + 2 * 64, "progress": progress}
-    many = search_several(inverter, method, group, keys, searches=3, **settings)
+    many = SolverSearch(method, 64 + 2 * 64, searches=3).search(inverter, group, progress=progress)
     one = search_group(inverter, method, group, budget=64 + 2 * 64)
-    assert (many.renders, many.judge_renders) == (3 * one.renders, 3 * one.judge_renders)
+    np.testing.assert_array_equal(many.cost.renders, 3 * one.cost.renders)
+    np.testing.assert_array_equal(many.cost.judgement, 3 * one.cost.judgement)
     assert many.members.shape[1] == 3 * one.members.shape[1]
-    assert {name: x.shape for name, x in many.counts.items()} == {"failures": many.loss.shape}
-    assert (np.diff(many.member_loss) >= 0).all()
-    assert many.loss[0] == many.member_loss[0, 0] <= one.loss[0]
+    assert {name: x.shape for name, x in many.course.counts.items()} == {"failures": many.loss.shape}
+    losses = many.verdict.finalists.loss
+    assert (np.diff(losses) >= 0).all()
+    assert many.loss[0] == losses[0, 0] <= one.loss[0]
     np.testing.assert_array_equal(many.u, many.members[:, 0])
-    np.testing.assert_allclose(sum(many.terms.values()), many.loss, rtol=1e-3)
-    assert set(one.member_loss[0]) < set(many.member_loss[0])
+    np.testing.assert_allclose(sum(many.verdict.terms.values()), many.loss, rtol=1e-3)
+    assert set(one.verdict.finalists.loss[0].tolist()) < set(losses[0].tolist())
     assert told[-1] == (3 * 192, 3 * 192)
-    assert many.curve.shape == one.curve.shape
+    assert many.course.loss.shape == one.course.loss.shape
 
 
 def test_ctrl_c_keeps_the_searches_that_were_over(inverter):
@@ -236,17 +180,16 @@ def test_ctrl_c_keeps_the_searches_that_were_over(inverter):
         if done > 192:
             raise KeyboardInterrupt
 
-    keys = jax.random.key(3)[None]
-    short = search_several(inverter, method, group, keys, budget=192, searches=3, progress=stop)
-    assert short.interrupted
+    short = SolverSearch(method, 192, searches=3).search(inverter, group, progress=stop)
+    assert short.interrupted.all()
     assert np.isfinite(short.loss).all()
 
 
 @pytest.mark.parametrize(("midi", "start"), [(60.0, "guess"), (110.0, FALL_BACK)])
 def test_the_guess_is_used_where_it_was_trained(inverter, midi, start):
     _, group = prepared(inverter, SOUNDS[:1], midi=midi, start="guess")
-    assert group.start == (start,)
-    assert (group.start_note[0] is None) == (start == "guess")
+    assert group.task.start.tolist() == [start]
+    assert (group.task.start_note[0] is None) == (start == "guess")
     assert np.isfinite(group.starts).all()
 
 

@@ -8,11 +8,12 @@ import jax
 import numpy as np
 import pytest
 
-from ddsprl.fitting.inversion.methods import DEFAULT_METHOD, DEFAULT_START, METHODS, OWN_START, ROUNDS
+from ddsprl.fitting.core.streams import streams_of_name
+from ddsprl.fitting.inversion.methods import DEFAULT_METHOD, DEFAULT_START, METHODS
 from ddsprl.io import UserError
 from ddsprl.io.ahead import ahead
 from ddsprl.matching.clock import Clock
-from ddsprl.matching.feed import target_keys
+from ddsprl.matching.feed import target_key
 from ddsprl.matching.manifest import Manifest, made_by
 from ddsprl.matching.options import check, parse_options
 
@@ -44,7 +45,6 @@ def test_a_misspelt_method_or_start_names_the_nearest():
 
 
 def test_what_a_method_cannot_do_is_refused():
-    assert "has starts of its own" in refused("--method", "rounds", "--start", "bank")
     assert "at least 64" in refused("--method", "random", "--budget", "63")
     assert "allowed are 1 to 8" in refused("--top", "9")
     assert "allowed are 1 to 8" in refused("--top", "0")
@@ -191,11 +191,14 @@ def test_a_prior_is_of_the_posterior():
 
 def test_keys_depend_on_seed_and_name_only():
     def data(seed, name):
-        return np.stack([jax.random.key_data(key) for key in target_keys(seed, name)])
+        streams = streams_of_name(target_key(seed, name))
+        return np.stack([jax.random.key_data(key) for key in streams])
 
     np.testing.assert_array_equal(data(0, "a"), data(0, "a"))
     assert (data(0, "a") != data(0, "b")).any()
     assert (data(0, "a") != data(1, "a")).any()
+    # No two purposes share a key.
+    assert len(np.unique(data(0, "a"), axis=0)) == len(data(0, "a"))
 
 
 def test_switches_can_be_put_off():
@@ -209,6 +212,5 @@ def test_the_start_is_the_methods_own_unless_given():
         return record["method"], record["start"]
 
     assert searched()[0] == DEFAULT_METHOD
-    assert searched("--method", "rounds") == (ROUNDS, OWN_START)
     assert searched("--method", "hybrid") == ("hybrid", DEFAULT_START)
     assert searched("--method", "hybrid", "--start", "cues") == ("hybrid", "cues")

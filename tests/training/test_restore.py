@@ -13,6 +13,7 @@ from ddsprl.io import UserError
 from ddsprl.io.checkpoints import Checkpoints
 from ddsprl.io.run_log import read_log
 from ddsprl.matching.agent import load_search
+from ddsprl.matching.options import MatchOptions, parse_options
 from ddsprl.training.curricula import Curricula
 from ddsprl.training.loop import Training
 from ddsprl.training.reports import summary
@@ -66,7 +67,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(whole, tmp_path, 
     loaded = load_agent(run)
     assert loaded.iteration == END - RUN["log"]["checkpoint_every"]
     assert len(loaded.damaged) == 1 and name in loaded.damaged[0]
-    load_search(run, polish=False, sample_rate=8_000)
+    load_search(run, options(8_000))
     said = capsys.readouterr().err
     assert name in said and said.endswith(f"the agent is that of iteration {loaded.iteration}\n")
 
@@ -81,11 +82,16 @@ def test_what_is_not_there_is_named(whole, tmp_path):
         load_agent(tmp_path / "run")
 
 
+def options(sample_rate: int) -> MatchOptions:
+    given = ["--method", "agent", "--run", "r", "--sample-rate", str(sample_rate)]
+    return parse_options(["a.wav", "--out", "o", *given])
+
+
 def test_it_plays_recordings(whole):
-    search = load_search(whole, polish=False, sample_rate=8_000)
+    search = load_search(whole, options(8_000))
     assert search.player.stage == 2 and search.env.config.history
     with pytest.raises(UserError, match="--sample-rate is 16000"):
-        load_search(whole, polish=False, sample_rate=16_000)
+        load_search(whole, options(16_000))
 
 
 def test_the_command_measures_a_run_and_its_clone(whole, tmp_path, capsys):

@@ -4,7 +4,7 @@
 
 Programs are compiled once for a problem, a solver and the shapes of the arguments; the budget is data.
 Targets are worked on side by side and shared out over the devices; how many suit this machine is
-`group_size()`.
+`ddsprl.fitting.core.programs.group_size()`.
 """
 
 import time
@@ -27,45 +27,63 @@ from ddsprl.fitting.core.solver import COUNTS, Solver
 SEGMENT_S = 1.0
 
 
-class Solution(NamedTuple):
-    """What a solver found for G targets, and what that took. Arrays are NumPy's; counts are for one target.
+class Course(NamedTuple):
+    """How searches went, target by target; NumPy's.
 
     Attributes:
-        u: the best preset, snapped, `[G, d]`.
-        loss: its mean over all that it was heard, `[G]`; by another judge it will be a little worse.
-        archive: the best distinct presets, snapped, best first: `u [G, finalists, d]`, `loss [G, finalists]`;
-            `BAD_LOSS` for places not taken.
-        curve_renders: renders charged after the starts and after every iteration, `[1 + iterations]`.
-        curve_loss: best loss at these points, each preset heard once, `[G, 1 + iterations]`; it may
-            rise where a leg under fresh noise begins: only what was heard there counts from then on.
-        traces: the solver's curves by name, `[G, iterations]`.
-        counts: what the solver counted (of `ddsprl.fitting.core.solver.COUNTS`), over all legs, `[G]`.
-        handed: the archive with which the last leg began, as `archive`; None where no leg was reached but the
-            first.
-        iterations: that were done.
+        renders: charged after the starts and after every iteration, `[G, points]`.
+        loss: best so far at these, each preset heard once, `[G, points]`; it may rise where a leg under fresh
+            noise begins: only what was heard there counts from then on.
+        traces: the solver's curves by name, a point an iteration, `[G, points - 1]`.
+        counts: by name, over all legs, `[G]`: `failures`, evaluations that were not finite, and what the
+            solver counts of `ddsprl.fitting.core.solver.COUNTS`.
+    """
+
+    renders: np.ndarray
+    loss: np.ndarray
+    traces: dict[str, np.ndarray]
+    counts: dict[str, np.ndarray]
+
+
+class Solution(NamedTuple):
+    """What a solver found for G targets, and what that took; what is counted is of one target.
+
+    Attributes:
+        archive: the best distinct presets, snapped, best first: `u [G, finalists, d]`, and their mean loss
+            over all that they were heard, `loss [G, finalists]`; `BAD_LOSS` for places not taken. By another
+            judge a loss will be a little worse.
+        handed: the archive with which the last leg began; None where no leg was reached but the first.
+        course: of the searches.
         renders: scores, of starts, candidates and finalists.
         gradients: values with their gradients.
         charged: `renders` + gradient cost x `gradients`; the budget, unless interrupted.
-        failures: evaluations of the search that were not finite, `[G]`.
         seconds: of wall clock, for the group, compiling included.
         interrupted: by Ctrl-C; the best so far is here, not heard again.
     """
 
-    u: np.ndarray
-    loss: np.ndarray
     archive: Members
-    curve_renders: np.ndarray
-    curve_loss: np.ndarray
-    traces: dict[str, np.ndarray]
-    counts: dict[str, np.ndarray]
     handed: Members | None
-    iterations: int
+    course: Course
     renders: int
     gradients: int
     charged: float
-    failures: np.ndarray
     seconds: float
     interrupted: bool
+
+    @property
+    def u(self) -> Any:
+        """The best preset of every target, snapped, `[G, d]`."""
+        return self.archive.u[:, 0]
+
+    @property
+    def loss(self) -> Any:
+        """Its loss, `[G]`."""
+        return self.archive.loss[:, 0]
+
+    @property
+    def iterations(self) -> int:
+        """Iterations that were done."""
+        return self.course.loss.shape[1] - 1
 
 
 class Programs(NamedTuple):
@@ -110,7 +128,7 @@ def solve(
     check_budget(budget, starts.shape[1])
     plan, split = plan_budget(solver, budget, starts.shape[1], gradient_cost), _split(keys)
     run = _programs(problem, solver).begin(targets, jnp.asarray(starts, jnp.float32), split)
-    course = _Course(run, run.archive, [np.asarray(run.archive.loss)[:, :1]], [], 0, 0, None)
+    course = _Advance(run, run.archive, [np.asarray(run.archive.loss)[:, :1]], [], 0, 0, None)
     interrupted = False
     try:
         for further in _courses(problem, plan, course, targets, split):
@@ -121,20 +139,19 @@ def solve(
                 progress(round(charged[course.done]), round(charged[-1]), loss)
     except KeyboardInterrupt:
         interrupted = True
-    return make_solution(
-        plan,
+    traces = {name: np.concatenate([x[name] for x in course.traces], axis=1) for name in _names(course)}
+    end = SearchEnd(
         course.archive,
         np.concatenate(course.best, axis=1),
-        _joined(course.traces),
-        renders=plan.starts + plan.counts(course.done)[0] + course.again,
-        failures=course.run.failures,
-        seconds=time.perf_counter() - began,
-        interrupted=interrupted,
-        handed=course.handed,
+        traces,
+        course.run.failures,
+        plan.starts + plan.counts(course.done)[0] + course.again,
+        course.handed,
     )
+    return make_solution(plan, end, seconds=time.perf_counter() - began, interrupted=interrupted)
 
 
-class _Course(NamedTuple):
+class _Advance(NamedTuple):
     """How far a search has come; replaced whole, so that Ctrl-C finds it consistent.
 
     Attributes:
@@ -156,7 +173,9 @@ class _Course(NamedTuple):
     handed: Members | None
 
 
-def _courses(problem: Plantlike, plan: Plan, course: _Course, targets: Any, keys: Keys) -> Iterator[_Course]:
+def _courses(
+    problem: Plantlike, plan: Plan, course: _Advance, targets: Any, keys: Keys
+) -> Iterator[_Advance]:
     """How far the search has come, segment by segment, to the end of its plan."""
     for i, (leg, stretch) in enumerate(zip(plan.legs, plan.stretches(), strict=True)):
         programs, size, end = _programs(problem, leg.solver), 1, stretch.first + stretch.iterations
@@ -175,8 +194,8 @@ def _courses(problem: Plantlike, plan: Plan, course: _Course, targets: Any, keys
 
 
 def _further(
-    course: _Course, programs: Programs, targets: Any, keys: Keys, size: int, stretch: Stretch
-) -> _Course:
+    course: _Advance, programs: Programs, targets: Any, keys: Keys, size: int, stretch: Stretch
+) -> _Advance:
     """One segment of `size` iterations."""
     run, curves = programs.advance(course.run, targets, keys, np.int32(size), _as_data(stretch))
     part = jax.tree.map(lambda x: np.asarray(x)[:, :size], curves)
@@ -189,8 +208,8 @@ def _further(
     )
 
 
-def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([part[name] for part in parts], axis=1) for name in (parts or [{}])[0]}
+def _names(course: "_Advance") -> tuple[str, ...]:
+    return tuple(course.traces[0]) if course.traces else ()
 
 
 def check_budget(budget: int, starts: int) -> None:
@@ -210,36 +229,41 @@ def _as_data(stretch: Stretch) -> Any:
     return Stretch(*map(np.int32, stretch[:2]), *map(np.float32, stretch[2:]))  # pyright: ignore[reportArgumentType]
 
 
-def make_solution(
-    plan: Plan,
-    archive: Members,
-    curve: np.ndarray,
-    traces: dict[str, np.ndarray],
-    *,
-    renders: int,
-    failures: Any,
-    seconds: float,
-    interrupted: bool,
-    handed: Members | None = None,
-) -> Solution:
-    """A `Solution` from the archives, the curve of best losses `[G, 1 + iterations]` and the counts."""
-    u, loss = np.asarray(archive.u), np.asarray(archive.loss)
-    iterations = curve.shape[1] - 1
+class SearchEnd(NamedTuple):
+    """Where a search stands when it ends, by itself or early.
+
+    Attributes:
+        archive: `[G, finalists, ...]`.
+        best: loss after the starts and after every iteration, `[G, 1 + iterations]`.
+        traces: of the solver, leaves `[G, iterations]`.
+        failures: evaluations that were not finite, `[G]`.
+        renders: scores of one target.
+        handed: as of `Solution`.
+    """
+
+    archive: Members
+    best: np.ndarray
+    traces: dict[str, np.ndarray]
+    failures: Any
+    renders: int
+    handed: Members | None = None
+
+
+def make_solution(plan: Plan, end: SearchEnd, *, seconds: float, interrupted: bool) -> Solution:
+    """The record of a search from its plan and its end."""
+    iterations = end.best.shape[1] - 1
     gradients = plan.counts(iterations)[1]
+    charged = np.asarray(plan.charged()[: iterations + 1])
+    counts = {"failures": np.asarray(end.failures), **_counted(plan, end.traces, iterations)}
+    course = Course(np.broadcast_to(charged, end.best.shape), end.best, end.traces, counts)
+    archive = Members(np.asarray(end.archive.u), np.asarray(end.archive.loss))  # pyright: ignore[reportArgumentType]
     return Solution(
-        u=u[:, 0],
-        loss=loss[:, 0],
-        archive=Members(u, loss),  # pyright: ignore[reportArgumentType]
-        curve_renders=plan.charged()[: iterations + 1],
-        curve_loss=curve,
-        traces=traces,
-        counts=_counted(plan, traces, iterations),
-        handed=handed,
-        iterations=iterations,
-        renders=renders,
+        archive=archive,
+        handed=end.handed,
+        course=course,
+        renders=end.renders,
         gradients=gradients,
-        charged=renders + plan.gradient_cost * gradients,
-        failures=np.asarray(failures),
+        charged=end.renders + plan.gradient_cost * gradients,
         seconds=seconds,
         interrupted=interrupted,
     )

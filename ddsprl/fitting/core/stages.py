@@ -27,6 +27,7 @@ from ddsprl.fitting.core.programs import over_targets
 from ddsprl.fitting.core.solver import Solver
 from ddsprl.losses.objective import TERMS, ObjectiveWeights
 
+# Parts of the budget with constant weights; the last one has the weights of progress 1.
 LEGS = 10
 
 
@@ -77,7 +78,6 @@ def solve_in_stages(
     *,
     budget: int,
     stages: tuple[Stage, ...] = STAGES,
-    legs: int = LEGS,
     gradient_cost: int = GRADIENT_COST,
 ) -> Members:
     """Spend a budget on each of G targets while their weights follow the stages; the archive, best first.
@@ -94,7 +94,6 @@ def solve_in_stages(
         keys: one PRNG key a target, `[G]`.
         budget: renders for each target.
         stages: see `staged_weights`.
-        legs: parts of the budget with constant weights; the last one has the weights of progress 1.
         gradient_cost: renders that a gradient is charged as.
 
     Returns:
@@ -103,15 +102,15 @@ def solve_in_stages(
     Raises:
         ValueError: the budget does not pay for the starts and the finalists.
     """
-    iterations = plan_budget(solver, budget - FINALISTS * legs, starts.shape[1], gradient_cost).total
-    if iterations < legs:
-        raise ValueError(f"a budget of {budget} renders pays for {iterations} iterations, under {legs} legs")
+    iterations = plan_budget(solver, budget - FINALISTS * LEGS, starts.shape[1], gradient_cost).total
+    if iterations < LEGS:
+        raise ValueError(f"a budget of {budget} renders pays for {iterations} iterations, under {LEGS} legs")
     begin, rescore, advance = _programs(problem, solver)
     split = jax.vmap(driver.split_keys)(keys)
-    ends = np.round(iterations * np.arange(1, legs + 1) / legs).astype(int)
+    ends = np.round(iterations * np.arange(1, LEGS + 1) / LEGS).astype(int)
     run, done = begin(_weighted(targets, 0.0, stages), jnp.asarray(starts, jnp.float32), split), 0
     for leg, end in enumerate(ends):
-        now = _weighted(targets, leg / max(legs - 1, 1), stages)
+        now = _weighted(targets, leg / (LEGS - 1), stages)
         run = rescore(run, now, split)
         while done < end:
             count = min(SEGMENT, end - done)

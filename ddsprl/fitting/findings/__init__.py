@@ -1,6 +1,6 @@
 """What is said about the presets that a search has found.
 
-extras.py        of a group: sensitivities, distinct presets, posteriors
+analysis.py      of a group: all of the following, and posteriors
 sensitivity.py   which knobs matter
 topk.py          which presets differ
 reach.py         whether the instrument can make the sound at all

@@ -8,8 +8,8 @@ import numpy as np
 
 from ddsprl.fitting.core.archive import Members
 from ddsprl.fitting.core.driver import FINALISTS
-from ddsprl.fitting.inversion.grouped import Prepared
 from ddsprl.fitting.inversion.inverter import Inverter
+from ddsprl.fitting.inversion.records import TargetGroup
 
 
 class RandomReference(NamedTuple):
@@ -28,44 +28,43 @@ class RandomReference(NamedTuple):
     u: np.ndarray
 
 
-def references(inverter: Inverter, group: Prepared, keys: jax.Array, *, count: int) -> list[RandomReference]:
+def references(inverter: Inverter, group: TargetGroup, *, count: int) -> list[RandomReference]:
     """The best of `count` random presets for every target, all targets of the group side by side.
 
     Args:
         inverter: of the group's length.
         group: made ready.
-        keys: one a target, without the filling, `[m]`.
         count: of random presets.
     """
-    wanted, size = len(group.note.midi), len(group.starts)
-    keys = keys[np.minimum(np.arange(size), wanted - 1)]
-    draw, noise, judge = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)(keys)
+    split = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)
+    draw, noise, judge = split(group.streams.reference)
     where = _best_of(inverter, group, draw, noise, count)
     # Judged like a match: what was chosen by one evaluation is heard again with fresh noise keys.
-    same = np.broadcast_to(where[:, None], (size, FINALISTS, where.shape[1]))
+    same = np.broadcast_to(where[:, None], (len(where), FINALISTS, where.shape[1]))
     nobody = jnp.zeros(same.shape[:2], jnp.float32)
     judged = inverter.judge(Members(jnp.asarray(same), nobody), group.targets, judge)
     judged = jax.tree.map(np.asarray, judged)
     return [
         RandomReference(
             count,
-            float(judged.members.loss[g, 0]),
+            float(judged.finalists.loss[g, 0]),
             {name: float(values[g]) for name, values in judged.terms.items()},
             where[g],
         )
-        for g in range(wanted)
+        for g in range(group.count)
     ]
 
 
 def _best_of(
-    inverter: Inverter, group: Prepared, draw: jax.Array, noise: jax.Array, count: int
+    inverter: Inverter, group: TargetGroup, draw: jax.Array, noise: jax.Array, count: int
 ) -> np.ndarray:
     """The best of `count` random presets, each heard once, `[G, d]`."""
-    size, chunk, d = len(group.starts), inverter.config.candidates, len(group.free)
+    free, locked, _ = group.knobs
+    size, chunk, d = len(group.starts), inverter.config.candidates, len(free)
     best, where = np.full(size, np.inf), np.zeros((size, d), np.float32)
     for i in range(-(-count // chunk)):
         u = _uniform(draw, i, chunk, d)
-        u = np.where(group.free > 0, np.asarray(inverter.problem.snap(u)), group.locked).astype(np.float32)
+        u = np.where(free > 0, np.asarray(inverter.problem.snap(u)), locked).astype(np.float32)
         loss = np.asarray(inverter.scores(u, group.targets, noise))[:, : count - i * chunk]
         better = loss.min(axis=1) < best
         where[better] = u[better, loss.argmin(axis=1)[better]]

@@ -1,6 +1,6 @@
 """Several presets for one sound: the best, and others that differ in knobs and can be told apart by ear.
 
-    heard = hear_members(problem, targets, members, keys)       # sounds of the finalists of G targets
+    heard = sounds_of_members(problem, targets, members, keys)       # sounds of the finalists of G targets
     chosen = distinct_indices(loss, u, heard.sounds[0], count=3, least_sound=least_sound(heard.floor[0]))
 
 Two presets that sound alike are one answer, however far apart their knobs are; so are two whose knobs are
@@ -32,7 +32,7 @@ FLOORS = 2.0  # sounds count as different from this multiple of the noise floor 
 HEARINGS = 2  # of the best member, for the floor
 
 
-class Heard(NamedTuple):
+class MemberSounds(NamedTuple):
     """Sounds of the finalists of G targets.
 
     Attributes:
@@ -46,7 +46,9 @@ class Heard(NamedTuple):
     renders: int
 
 
-def hear_members(problem: Problem, targets: Target, members: np.ndarray, keys: jax.Array) -> Heard:
+def sounds_of_members(
+    problem: Problem, targets: Target, members: np.ndarray, keys: jax.Array
+) -> MemberSounds:
     """Listen to finalists, all with one noise key, and to the best again with another.
 
     Args:
@@ -59,7 +61,7 @@ def hear_members(problem: Problem, targets: Target, members: np.ndarray, keys: j
     sounds, again = np.asarray(sounds), np.asarray(again)
     hearings = np.concatenate([sounds[:, :1], again], axis=1)
     floor = np.array([sound_floor(rows) for rows in hearings])
-    return Heard(sounds, floor, members.shape[1] + HEARINGS - 1)
+    return MemberSounds(sounds, floor, members.shape[1] + HEARINGS - 1)
 
 
 def least_sound(floor: float) -> float:

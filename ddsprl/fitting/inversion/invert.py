@@ -9,6 +9,7 @@ Notes that are not given are estimated. No file is touched.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,17 +18,85 @@ import numpy as np
 
 from ddsprl.fitting.core.budget import Progress
 from ddsprl.fitting.core.programs import group_size
-from ddsprl.fitting.inversion.grouped import Inversion, Prepared, joined, prepare_group, search_group
+from ddsprl.fitting.core.streams import streams_of
+from ddsprl.fitting.inversion.groups import prepare_group
 from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, default_inverter, make_problem
-from ddsprl.fitting.inversion.methods import DEFAULT_BUDGET, DEFAULT_METHOD, Method, make_method
+from ddsprl.fitting.inversion.methods import DEFAULT_BUDGET, DEFAULT_METHOD, make_method
 from ddsprl.fitting.inversion.recording import most_plausible, pitch_hypotheses
+from ddsprl.fitting.inversion.records import Inversion, Knobs, Sounds, TargetGroup, joined
+from ddsprl.fitting.inversion.searching import SolverSearch, further
 from ddsprl.fitting.starts.library import Library
 from ddsprl.io import estimate_gate
 from ddsprl.io.ahead import ahead
 from synth_jax import Note
 
-Notes = tuple[np.ndarray, np.ndarray, np.ndarray]
+# One for all targets, or one each.
+Each = float | Sequence[float] | np.ndarray | None
 GIVEN = "given"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is searched with; all of it may be left out.
+
+    Attributes:
+        config: sizes of the programs.
+        library: pages of random presets for starts that need one; made in memory if None, and kept for later
+            calls.
+        inverter: compiled programs to reuse between calls, in the place of `config` and `library`.
+        bank: presets made by hand, `[b, d]`, for the starts `bank`, `best` and `mixed`.
+        free: 1 for knobs that may move, `[d]`; all by default.
+        locked: values of the others, `[d]`.
+        window: gain over time of targets and candidates alike, `[B, n]`; 0 where a recording was cut off.
+    """
+
+    config: InversionConfig = InversionConfig()
+    library: Library | None = None
+    inverter: Inverter | None = None
+    bank: np.ndarray | None = None
+    free: np.ndarray | None = None
+    locked: np.ndarray | None = None
+    window: np.ndarray | None = None
+
+    def inverter_of(self, sample_rate: int, n: int) -> Inverter:
+        """The inverter for clips of `n` samples."""
+        if self.inverter is not None:
+            return self.inverter
+        if self.library is None:
+            return default_inverter(sample_rate, n, self.config)
+        return Inverter(make_problem(sample_rate, n / sample_rate), self.config, self.library)
+
+
+@dataclass(frozen=True)
+class Search:
+    """How presets are searched for.
+
+    Attributes:
+        method: a name of `ddsprl.fitting.solvers.registry.SOLVERS`.
+        start: of `ddsprl.fitting.starts.registry.STARTS`, where the solver begins; the default if None. Where
+            a sound is outside of what the guess was trained for, the mixture `best` takes its place, and
+            `task.start_note` of the findings says so.
+        budget: renders a target; a gradient counts as `GRADIENT_COST`.
+        given: knob positions to begin at, `[k, d]` for all targets or `[B, k, d]`; the start is then `given`.
+    """
+
+    method: str = DEFAULT_METHOD
+    start: str | None = None
+    budget: int = DEFAULT_BUDGET
+    given: np.ndarray | None = None
+
+    def searcher(self) -> SolverSearch:
+        """The solver with its start and budget.
+
+        Raises:
+            ValueError: an unknown name, or a start that goes without or against `given`.
+        """
+        start, given = self.start, self.given
+        if (start == GIVEN and given is None) or (start not in (None, GIVEN) and given is not None):
+            raise ValueError(
+                f"start is {start!r} and given is {given!r:.40}; the start 'given' needs positions"
+            )
+        return SolverSearch(make_method(self.method, start if given is None else GIVEN), self.budget)
 
 
 class Streamed(NamedTuple):
@@ -47,20 +116,11 @@ def invert(
     sample_rate: int,
     *,
     key: jax.Array,
-    method: str = DEFAULT_METHOD,
-    start: str | None = None,
-    given: np.ndarray | None = None,
-    midi: float | Sequence[float] | np.ndarray | None = None,
-    gate_s: float | Sequence[float] | np.ndarray | None = None,
-    library: Library | None = None,
-    bank: np.ndarray | None = None,
-    budget: int = DEFAULT_BUDGET,
-    config: InversionConfig | None = None,
-    inverter: Inverter | None = None,
-    free: np.ndarray | None = None,
-    locked: np.ndarray | None = None,
-    window: np.ndarray | None = None,
+    midi: Each = None,
+    gate_s: Each = None,
+    setup: Setup | None = None,
     progress: Progress | None = None,
+    **search: Any,
 ) -> Inversion:
     """Find a preset for each of a batch of sounds.
 
@@ -68,24 +128,11 @@ def invert(
         targets: `[B, n]`, one note each, starting at its onset; all of one length.
         sample_rate: in Hz.
         key: PRNG key; noise of candidates, jumps and judgement. Do not reuse the key of a rendered target.
-        method: a name of `ddsprl.fitting.solvers.registry.SOLVERS`.
-        start: of `ddsprl.fitting.starts.registry.STARTS`, where a solver begins; the default if None. Where a
-            sound is outside of what the guess was trained for, the mixture `best` takes its place, and
-            `start_note` of the result says so.
-        given: knob positions that a solver begins at, `[k, d]` for all targets or `[B, k, d]`; the start is
-            then `given`, which needs them.
         midi: note number, one for all or one each; estimated if None.
-        gate_s: seconds the key is held, likewise.
-        library: pages of random presets for starts that need one; made in memory if None, and kept for later
-            calls.
-        bank: further knob vectors, `[k, d]`, for the starts `bank`, `best` and `mixed`.
-        budget: renders a target, a gradient charged as `GRADIENT_COST`.
-        config: of the search.
-        inverter: compiled programs to reuse between calls; overrides `library` and `config`.
-        free: 1 for knobs that may move, `[d]`; all by default.
-        locked: values of the others, `[d]`.
-        window: gain over time of targets and candidates alike, `[B, n]`; 0 where a recording was cut off.
+        gate_s: seconds the key is held, one for all or one each; estimated if None.
+        setup: knobs, bank, library and compiled programs, where the defaults will not do.
         progress: called with renders charged, those charged in the end, and the best loss.
+        **search: fields of `Search`: `method`, `start`, `budget`, `given`.
 
     Returns:
         The record of findings, NumPy arrays. After a `KeyboardInterrupt` (Ctrl-C, or raised by `progress`)
@@ -96,51 +143,38 @@ def invert(
             method or start; a start that goes without or against `given`; a budget that does not pay for the
             starts.
     """
-    chosen = make_method(method, _start_of(start, given))
-    audio = _sounds(targets)
-    if inverter is None:
-        inverter = _inverter(sample_rate, audio.shape[1], config or InversionConfig(), library)
-    knobs = _knobs(inverter, sample_rate, audio, bank, free, locked)
-    window = _array("window", window, np.ones_like(audio))
-    notes = Note(*_notes(audio, midi, gate_s, inverter, jax.random.fold_in(key, len(audio))))
+    how, setup = Search(**search), setup or Setup()
+    searcher, audio = how.searcher(), _checked_sounds(targets)
+    inverter = setup.inverter_of(sample_rate, audio.shape[1])
+    knobs = _knobs(inverter, sample_rate, audio, setup)
+    window = _array("window", setup.window, np.ones_like(audio))
     before = inverter.library.renders
+    note = _notes(audio, midi, gate_s, inverter, jax.random.fold_in(key, len(audio)))
+    for_pitch = inverter.library.renders - before
+    given = _positions(how.given, len(audio), inverter.problem.instrument.n_params)
     # A target's key depends on its place in the batch only, not on how many are worked on together.
-    positions = _positions(given, len(audio), inverter.problem.instrument.n_params)
-    batch = _Batch(audio, notes, _keys(key, np.arange(len(audio))), window, positions, knobs)
-    found = joined(_searched(inverter, chosen, batch, budget, progress))
-    return found._replace(library_renders=inverter.library.renders - before)
-
-
-class _Batch(NamedTuple):
-    """What `invert` was asked for, checked; leading axis is the target, but for the knobs."""
-
-    audio: np.ndarray
-    note: Note
-    keys: jax.Array
-    window: np.ndarray
-    given: np.ndarray | None
-    knobs: dict[str, Any]
+    sounds = Sounds(audio, note, window, _streams(key, np.arange(len(audio))), given)
+    found = joined(_searched(inverter, searcher, sounds, knobs, progress))
+    found.cost.library[0] += for_pitch
+    return found
 
 
 def _searched(
-    inverter: Inverter, method: Method, batch: _Batch, budget: int, progress: Progress | None
+    inverter: Inverter, searcher: SolverSearch, sounds: Sounds, knobs: Knobs, progress: Progress | None
 ) -> list[Inversion]:
     """Findings of every group; after Ctrl-C of those that were reached."""
-    count, size, parts = len(batch.audio), group_size(), []
+    count, size, parts = len(sounds.audio), group_size(), []
     for first in range(0, count, size):
-        rows = slice(first, first + size)
-        note, keys = Note(*(x[rows] for x in batch.note)), batch.keys[rows]
-        given = None if batch.given is None else batch.given[rows]
-        knobs = batch.knobs | {"window": batch.window[rows], "given": given}
-        group = prepare_group(inverter, method, batch.audio[rows], note, keys, **knobs)
-        report = _offset_progress(progress, first // size, -(-count // size))
+        some = jax.tree.map(lambda x, first=first: x[first : first + size], sounds)
+        group = prepare_group(inverter, searcher.method, some, knobs)
+        report = further(progress, first // size, -(-count // size))
         try:
-            parts.append(search_group(inverter, method, group, budget=budget, progress=report))
+            parts.append(searcher.search(inverter, group, progress=report))
         except KeyboardInterrupt:
             if not parts:
                 raise
-            break  # before the first round of this group was over
-        if parts[-1].interrupted:
+            break  # before the starts of this group were scored
+        if parts[-1].interrupted.any():
             break
     return parts
 
@@ -150,14 +184,10 @@ def invert_stream(
     sample_rate: int,
     *,
     key: jax.Array,
-    method: str = DEFAULT_METHOD,
-    start: str | None = None,
     midi: float | None = None,
     gate_s: float | None = None,
-    bank: np.ndarray | None = None,
-    budget: int = DEFAULT_BUDGET,
-    config: InversionConfig | None = None,
-    library: Library | None = None,
+    setup: Setup | None = None,
+    **search: Any,
 ) -> Generator[Streamed, None, None]:
     """Find a preset for each of any number of sounds, a group at a time, in bounded memory.
 
@@ -169,14 +199,10 @@ def invert_stream(
         sounds: arrays `[n]`, one note each, starting at its onset.
         sample_rate: in Hz.
         key: PRNG key.
-        method: as of `invert`.
-        start: likewise.
         midi: note number of all; estimated if None.
         gate_s: seconds the key is held, of all; estimated if None.
-        bank: as of `invert`.
-        budget: renders a target.
-        config: of the search.
-        library: of the sounds' length and rate, if all are of one length; made in memory if None.
+        setup: as of `invert`; a library or an inverter is of one length, which all sounds then have.
+        **search: as of `invert`.
 
     Yields:
         Places and findings of each group, in the order in which groups were full.
@@ -184,23 +210,22 @@ def invert_stream(
     Raises:
         ValueError: as of `invert`.
     """
-    chosen, settings = make_method(method, start), config or InversionConfig()
+    searcher, setup = Search(**search).searcher(), setup or Setup()
     # Programs belong to an inverter: one for each length.
-    inverter_for = cache(lambda n: _inverter(sample_rate, n, settings, library))
+    inverter_for = cache(lambda n: setup.inverter_of(sample_rate, n))
 
-    def groups() -> Iterator[tuple[np.ndarray, Inverter, Prepared]]:
+    def groups() -> Iterator[tuple[np.ndarray, Inverter, TargetGroup]]:
         for index, audio in _by_length(sounds):
             inverter = inverter_for(audio.shape[1])
-            note = Note(*_notes(audio, midi, gate_s, inverter, jax.random.fold_in(key, int(index[0]))))
-            knobs = _knobs(inverter, sample_rate, audio, bank, None, None)
-            window, keys = np.ones_like(audio), _keys(key, index)
-            group = prepare_group(inverter, chosen, audio, note, keys, window=window, **knobs)
-            yield index, inverter, group
+            note = _notes(audio, midi, gate_s, inverter, jax.random.fold_in(key, int(index[0])))
+            knobs = _knobs(inverter, sample_rate, audio, setup)
+            some = Sounds(audio, note, np.ones_like(audio), _streams(key, index))
+            yield index, inverter, prepare_group(inverter, searcher.method, some, knobs)
 
     for index, inverter, group in ahead(groups()):
-        found = search_group(inverter, chosen, group, budget=budget)
+        found = searcher.search(inverter, group)
         yield Streamed(index, found)
-        if found.interrupted:
+        if found.interrupted.any():
             raise KeyboardInterrupt
 
 
@@ -223,14 +248,8 @@ def _stacked(group: list[tuple[int, np.ndarray]]) -> tuple[np.ndarray, np.ndarra
     return np.array([place for place, _ in group]), np.stack([audio for _, audio in group])
 
 
-def _inverter(sample_rate: int, n: int, config: InversionConfig, library: Library | None) -> Inverter:
-    if library is None:
-        return default_inverter(sample_rate, n, config)
-    return Inverter(make_problem(sample_rate, n / sample_rate), config, library)
-
-
-def _sounds(targets: np.ndarray | jax.Array) -> np.ndarray:
-    """Targets `[B, n]`, checked."""
+def _checked_sounds(targets: np.ndarray | jax.Array) -> np.ndarray:
+    """Targets `[B, n]`."""
     audio = np.asarray(targets, np.float32)
     if audio.ndim != 2 or not audio.size:
         raise ValueError(f"targets has shape {audio.shape}; expected [batch, samples]")
@@ -239,25 +258,18 @@ def _sounds(targets: np.ndarray | jax.Array) -> np.ndarray:
     return audio
 
 
-def _knobs(inverter: Inverter, sample_rate: int, audio: np.ndarray, bank, free, locked) -> dict[str, Any]:
-    """Bank, free mask and locked positions, checked, for targets that fit the inverter."""
+def _knobs(inverter: Inverter, sample_rate: int, audio: np.ndarray, setup: Setup) -> Knobs:
+    """Free mask, locked positions and bank, checked, for targets that fit the inverter."""
     synth, n = inverter.problem.instrument, audio.shape[1]
     if (synth.sample_rate, synth.n_samples) != (sample_rate, n):
         made_for = f"{synth.n_samples} samples at {synth.sample_rate} Hz"
         raise ValueError(f"targets have {n} samples at {sample_rate} Hz; the inverter is made for {made_for}")
-    d = synth.n_params
-    return {
-        "bank": _array("bank", bank, np.zeros((0, d)), None if bank is None else (len(bank), d)),
-        "free": _array("free", free, np.ones(d)),
-        "locked": _array("locked", locked, np.zeros(d)),
-    }
-
-
-def _start_of(start: str | None, given: np.ndarray | None) -> str | None:
-    """The start that `given` means; refuses one without the other."""
-    if (start == GIVEN and given is None) or (start not in (None, GIVEN) and given is not None):
-        raise ValueError(f"start is {start!r} and given is {given!r:.40}; the start 'given' needs positions")
-    return start if given is None else GIVEN
+    d, bank = synth.n_params, setup.bank
+    return Knobs(
+        free=_array("free", setup.free, np.ones(d)),
+        locked=_array("locked", setup.locked, np.zeros(d)),
+        bank=_array("bank", bank, np.zeros((0, d)), None if bank is None else (len(bank), d)),
+    )
 
 
 def _positions(given: np.ndarray | None, count: int, d: int) -> np.ndarray | None:
@@ -273,8 +285,9 @@ def _positions(given: np.ndarray | None, count: int, d: int) -> np.ndarray | Non
     return array
 
 
-def _keys(key: jax.Array, index: np.ndarray) -> jax.Array:
-    return jax.vmap(lambda i: jax.random.fold_in(key, i))(index.astype(np.uint32))
+def _streams(key: jax.Array, index: np.ndarray) -> Any:
+    roots = jax.vmap(lambda i: jax.random.fold_in(key, i))(index.astype(np.uint32))
+    return jax.vmap(streams_of)(roots)
 
 
 def _array(name: str, given, default: np.ndarray, shape: tuple[int, ...] | None = None) -> np.ndarray:
@@ -285,8 +298,8 @@ def _array(name: str, given, default: np.ndarray, shape: tuple[int, ...] | None 
     return array
 
 
-def _notes(audio: np.ndarray, midi, gate_s, inverter: Inverter, key: jax.Array) -> Notes:
-    """Midi, gate and velocity of every target, each `[B]`; estimated where not given."""
+def _notes(audio: np.ndarray, midi: Each, gate_s: Each, inverter: Inverter, key: jax.Array) -> Note:
+    """The note of every target, fields `[B]`; estimated where not given."""
     count, rate = len(audio), inverter.problem.instrument.sample_rate
     gate_s = [estimate_gate(x, rate) for x in audio] if gate_s is None else gate_s
     gate_s = _one_each("gate_s", gate_s, count)
@@ -294,7 +307,7 @@ def _notes(audio: np.ndarray, midi, gate_s, inverter: Inverter, key: jax.Array) 
         heard = [pitch_hypotheses(x, rate)[0] for x in audio]
         rows = zip(audio, heard, gate_s, strict=True)
         midi = [most_plausible(x, pitches, float(held), inverter, key) for x, pitches, held in rows]
-    return _one_each("midi", midi, count), gate_s, np.ones(count, np.float32)
+    return Note(_one_each("midi", midi, count), gate_s, np.ones(count, np.float32))
 
 
 def _one_each(name: str, value, count: int) -> np.ndarray:
@@ -302,9 +315,3 @@ def _one_each(name: str, value, count: int) -> np.ndarray:
     if array.ndim > 1 or (array.ndim == 1 and len(array) != count) or not np.isfinite(array).all():
         raise ValueError(f"{name} has shape {array.shape}; expected one finite number or {count} of them")
     return np.broadcast_to(array, (count,))
-
-
-def _offset_progress(progress: Progress | None, group: int, groups: int) -> Progress | None:
-    if progress is None:
-        return None
-    return lambda done, rounds, loss: progress(group * rounds + done, groups * rounds, loss)

@@ -7,7 +7,6 @@ once for a rate and length, whatever the number of targets.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +15,9 @@ import numpy as np
 from ddsprl.fitting.core.archive import Members, keep_distinct
 from ddsprl.fitting.core.problem import Problem, Target
 from ddsprl.fitting.core.programs import group_size, over_targets
+from ddsprl.fitting.inversion.records import Verdict
 from ddsprl.fitting.starts.library import Library, LibraryConfig
-from ddsprl.fitting.starts.registry import make_starts
+from ddsprl.fitting.starts.registry import StartRequest, make_starts
 from ddsprl.losses.objective import Objective, ObjectiveConfig
 from ddsprl.plant import in_chunks, make_instrument
 from synth_jax import Note
@@ -40,15 +40,6 @@ class InversionConfig:
     library: LibraryConfig = LibraryConfig()
 
 
-class Final(NamedTuple):
-    """Judgement of the members with fresh noise keys, of one target."""
-
-    members: Members
-    yardstick: jax.Array
-    terms: dict[str, jax.Array]
-    audio: jax.Array
-
-
 class Inverter:
     """The compiled programs of one instrument and objective, and the library they start from.
 
@@ -57,7 +48,7 @@ class Inverter:
         config: of the search.
         library: of random presets.
         scores: program; losses `[G, m]` of candidates `[G, m, d]`, given targets and a noise key each, `[G]`.
-        judge: program; a `Final` for each of G targets, given members `[G, k, d]`, targets and keys `[G]`:
+        judge: program; a `Verdict` for each of G targets, given members `[G, k, d]`, targets and keys `[G]`:
             all members with fresh noise keys, best first, and the details of the best.
     """
 
@@ -79,11 +70,10 @@ class Inverter:
     ) -> float:
         """Best loss among the first candidates of one target at a note: how plausible the note is."""
         window = np.ones_like(audio) if window is None else window
-        synth = self.problem.instrument
-        d, wanted = synth.n_params, {"count": self.config.candidates, "key": key}
-        candidates, _ = make_starts(
-            PITCH_START, audio, note, instrument=synth, library=self.library, **wanted
-        )
+        synth, count = self.problem.instrument, self.config.candidates
+        request = StartRequest(synth, audio, note, count, key, self.library)
+        candidates, _ = make_starts(PITCH_START, request)
+        d = synth.n_params
         targets = self._alone(audio, note, np.ones(d), np.zeros(d), window)
         return float(self._score(candidates, targets, key).min())
 
@@ -104,7 +94,7 @@ class Inverter:
     def _target(self, audio, note, free, locked, window) -> Target:
         return self.problem.target(audio, note, free=free, locked=locked, window=window)
 
-    def _judged(self, members: Members, target: Target, key: jax.Array) -> Final:
+    def _judged(self, members: Members, target: Target, key: jax.Array) -> Verdict:
         """Mean loss of every member, snapped, over fresh noise keys; details of the best."""
         problem = self.problem
         u = problem.instrument.snap(problem.constrain(members.u, target))
@@ -115,7 +105,7 @@ class Inverter:
         best = ranked.u[0]
         sounds, terms, yardsticks = jax.lax.map(lambda k: problem.details(best, target, k), keys)
         terms = jax.tree.map(jnp.mean, terms)
-        return Final(ranked, jnp.mean(yardsticks), terms, sounds[0])
+        return Verdict(ranked, jnp.mean(yardsticks), terms, sounds[0])
 
 
 def make_problem(

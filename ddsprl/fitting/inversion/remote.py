@@ -20,7 +20,7 @@ from ddsprl.fitting.core.archive import BAD_LOSS
 from ddsprl.fitting.core.budget import Progress, plan_budget, whole
 from ddsprl.fitting.core.driver import FINALISTS, Run
 from ddsprl.fitting.core.problem import Problem, Target
-from ddsprl.fitting.core.solve import Solution, check_budget, make_solution
+from ddsprl.fitting.core.solve import SearchEnd, Solution, check_budget, make_solution
 from ddsprl.fitting.core.solver import Answer, Solver, Space, needs_gradient
 from ddsprl.fitting.solvers.registry import gradient_free
 from ddsprl.plant import RemotePlant
@@ -116,16 +116,14 @@ def solve_remote(
             raise
         interrupted = True
         loop.keep_heard()
-    return make_solution(
-        plan,
+    end = SearchEnd(
         jax.tree.map(lambda x: np.asarray(x)[None], loop.archive),
         np.array([loop.curve or loop.archive.loss[:1]], np.float32),
         {name: np.array([[row[name] for row in loop.traces]]) for name in (loop.traces or [{}])[0]},
-        renders=loop.measured,
-        failures=[loop.failures],
-        seconds=time.perf_counter() - began,
-        interrupted=interrupted,
+        [loop.failures],
+        loop.measured,
     )
+    return make_solution(plan, end, seconds=time.perf_counter() - began, interrupted=interrupted)
 
 
 def check_gradient_free(solver: Solver) -> None:

@@ -16,13 +16,13 @@ sample is a preset as it sounds.
 T says how much loss is no difference. It is a setting, fixed beforehand on targets whose presets are known:
 `ddsprl.fitting.posterior.summary.calibrate_temperature`.
 
-    found = sample_posterior(problem, targets, archive_u, keys, names=names)[0]
+    found = sample_posterior(problem, targets, archive_u, keys, KnobNames(names))[0]
     found.low, found.high, found.untellable
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +30,9 @@ import numpy as np
 
 from ddsprl.fitting.core.driver import Plantlike
 from ddsprl.fitting.core.programs import over_targets
-from ddsprl.fitting.posterior.chains import SEGMENT, PosteriorConfig, advance, begin
+from ddsprl.fitting.posterior.chains import SEGMENT, PosteriorConfig, Record, advance, begin
 from ddsprl.fitting.posterior.priors import Prior, UniformPrior
-from ddsprl.fitting.posterior.summary import Posterior, summarize
+from ddsprl.fitting.posterior.summary import Posterior, SummarySetup, summarize
 from synth_jax.params import Table
 
 
@@ -44,16 +44,28 @@ def oscillator_pairs(table: Table) -> np.ndarray:
     return np.array([names.index(twin) if twin in names else i for i, twin in enumerate(twins)])
 
 
+class KnobNames(NamedTuple):
+    """Knobs as a posterior tells of them.
+
+    Attributes:
+        names: d of them.
+        partner: index of the knob that each may change places with, such as `oscillator_pairs`, `[d]`; None
+            for none.
+    """
+
+    names: tuple[str, ...]
+    partner: np.ndarray | None = None
+
+
 def sample_posterior(
     problem: Plantlike,
     targets: Any,
     starts: np.ndarray | jax.Array,
     keys: jax.Array,
+    knobs: KnobNames,
     *,
-    names: Sequence[str],
     config: PosteriorConfig | None = None,
     prior: Prior | None = None,
-    partner: np.ndarray | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Posterior]:
     """Sample the posteriors of G targets.
@@ -63,16 +75,14 @@ def sample_posterior(
         targets: pytree with leaves `[G, ...]`.
         starts: positions that the chains begin at in turn, such as a solver's archive, `[G, k, d]`.
         keys: one PRNG key a target, `[G]`.
-        names: of the knobs, d of them.
+        knobs: of the plant.
         config: of the sampler; the defaults if None.
         prior: over presets; uniform if None.
-        partner: index of the knob that each may change places with, such as `oscillator_pairs`, `[d]`.
         progress: called with cycles done and cycles in all; a `KeyboardInterrupt` is passed on.
     """
     config = PosteriorConfig() if config is None else config
     density: Prior = UniformPrior() if prior is None else prior
-    d = len(names)
-    pairs = jnp.arange(d) if partner is None else jnp.asarray(partner)
+    pairs = jnp.arange(len(knobs.names)) if knobs.partner is None else jnp.asarray(knobs.partner)
     begin, advance = _programs(problem, config)
     sampler, chains = begin(targets, jnp.asarray(starts, jnp.float32), keys, density, pairs)
     total, done, kept = config.warm + config.cycles, 0, []
@@ -90,12 +100,14 @@ def sample_posterior(
     choices, free = np.asarray(sampler.knobs.choices), np.asarray(sampler.knobs.free)
     return [
         summarize(
-            *(leaf[g] for leaf in whole),
-            names=names,
-            temperatures=config.temperatures,
-            choices=choices[g],
-            free=free[g],
-            prior_widths=lambda level, g=g: density.widths(choices[g], level),
+            Record(*(leaf[g] for leaf in whole)),
+            SummarySetup(
+                knobs.names,
+                config.temperatures,
+                choices[g],
+                free[g],
+                lambda level, g=g: density.widths(choices[g], level),
+            ),
         )
         for g in range(len(free))
     ]

@@ -4,7 +4,7 @@ NumPy only; arrays of one target. R temperatures, m cycles, C chains, d knobs.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -84,33 +84,34 @@ class Calibration(NamedTuple):
     counted: np.ndarray
 
 
-def summarize(
-    u: np.ndarray,
-    loss: np.ndarray,
-    drifts: np.ndarray,
-    jumps: np.ndarray,
-    swaps: np.ndarray,
-    *,
-    names: Sequence[str],
-    temperatures: Sequence[float],
-    choices: np.ndarray,
-    free: np.ndarray,
-    prior_widths: Callable[[float], np.ndarray],
-) -> Posterior:
-    """Summary of the recorded cycles.
+class SummarySetup(NamedTuple):
+    """What samples are told by.
 
-    Args:
-        u: `[m, R, C, d]`.
-        loss: `[m, R, C]`.
-        drifts: shares accepted, `[m, R]`.
-        jumps: of redraws and differences, `[m, 2, R]`.
-        swaps: `[m, R - 1]`, NaN where none was tried.
+    Attributes:
         names: of the knobs.
         temperatures: of the ladder.
         choices: of discrete knobs, `[d]`.
         free: 1 for knobs that may move, `[d]`.
         prior_widths: of the prior's intervals of a level, `[d]`.
     """
+
+    names: Sequence[str]
+    temperatures: Sequence[float]
+    choices: np.ndarray
+    free: np.ndarray
+    prior_widths: Callable[[float], np.ndarray]
+
+
+def summarize(cycles: Any, setup: SummarySetup) -> Posterior:
+    """Summary of the recorded cycles.
+
+    Args:
+        cycles: a `ddsprl.fitting.posterior.chains.Record` of m cycles: `u [m, R, C, d]`, `loss [m, R, C]`,
+            `drifts [m, R]`, `jumps [m, 2, R]` and `swaps [m, R - 1]`.
+        setup: knobs, ladder and prior.
+    """
+    u, loss, drifts, jumps, swaps = cycles
+    names, temperatures, choices, free, prior_widths = setup
     cold = np.asarray(u[:, 0], float)
     samples = cold.reshape(-1, cold.shape[-1])
     low, high = interval(samples, choices)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddsprl.fitting.core.solve import Solution
+from ddsprl.fitting.core.solve import Course
 from ddsprl.fitting.solvers.monitor import DIVERGING, VERDICTS
 from ddsprl.io.json_files import rounded_tree
 
@@ -54,23 +54,24 @@ class MonitorTrace(NamedTuple):
         return rounded_tree(curves, DIGITS) | {"verdict": words} | counts
 
 
-def monitor_trace(found: Solution, index: int, *, most: int = MOST_POINTS) -> MonitorTrace | None:
-    """The trace of one target of a group; None if the solver has no monitor, or did no iteration.
+def monitor_trace(course: Course, index: int, *, most: int = MOST_POINTS) -> MonitorTrace | None:
+    """The trace of one target; None if the solver has no monitor, or did no iteration.
 
     Args:
-        found: by the search.
-        index: of the target in its group.
+        course: of the searches.
+        index: of the target.
         most: points of the trace.
     """
-    if "verdict" not in found.traces or not found.iterations:
+    traces = {name: curve[index] for name, curve in course.traces.items()}
+    if "verdict" not in traces or not len(traces["verdict"]):
         return None
-    renders = np.asarray(found.curve_renders[1:], float)
+    renders = np.asarray(course.renders[index, 1:], float)
     last = kept_places(renders, most)
-    verdict = found.traces["verdict"][index]
+    verdict = traces["verdict"]
     # One step of divergence is all there is of it: the guard acts, and the monitor begins anew.
     alarms = np.add.reduceat(verdict == DIVERGING, np.concatenate([[0], last[:-1] + 1]))
-    curves: dict[str, Any] = {name: found.traces[name][index, last] for name in CURVES}
-    counts: dict[str, Any] = {name: int(found.counts[name][index]) for name in ("restored", "backed_off")}
+    curves: dict[str, Any] = {name: traces[name][last] for name in CURVES}
+    counts: dict[str, Any] = {name: int(course.counts[name][index]) for name in ("restored", "backed_off")}
     return MonitorTrace(renders[last], np.where(alarms > 0, DIVERGING, verdict[last]), **curves, **counts)
 
 

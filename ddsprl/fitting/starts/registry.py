@@ -44,9 +44,9 @@ class StartRequest(NamedTuple):
     note: Note
     count: int
     key: jax.Array
-    library: Library | None
-    bank: np.ndarray | None
-    given: np.ndarray | None
+    library: Library | None = None
+    bank: np.ndarray | None = None
+    given: np.ndarray | None = None
 
 
 # Positions `[k, d]` and the renders that were spent on what they were drawn from.
@@ -114,30 +114,13 @@ def page_work(library: Library, midi: float, gate_s: float) -> SharedWork:
     return SharedWork(page.midi, page.gate_s, len(page.presets), library.instrument.n_samples)
 
 
-def make_starts(
-    name: str,
-    audio: np.ndarray,
-    note: Note,
-    *,
-    instrument: Instrument,
-    count: int,
-    key: jax.Array,
-    library: Library | None = None,
-    bank: np.ndarray | None = None,
-    given: np.ndarray | None = None,
-) -> Starts:
+def make_starts(name: str, request: StartRequest) -> Starts:
     """Positions for a search to begin at.
 
     Args:
         name: of `STARTS`.
-        audio: the target, beginning at its onset, `[n]`.
-        note: at which it is played, scalars.
-        instrument: whose knobs.
-        count: positions wanted.
-        key: PRNG key.
-        library: needed by `library`, `best` and `mixed`; `cues` uses it if there is one.
-        bank: presets `[b, d]`; needed by `bank`, used by `best` and `mixed`.
-        given: positions `[m, d]`; needed by `given`.
+        request: what they may be made from. The library is needed by `library`, `best` and `mixed`, and used
+            by `cues` if there is one; the bank is needed by `bank`, and used by `best` and `mixed`.
 
     Returns:
         Positions `[k, d]` with 1 <= k <= count, and `shared_renders`, whether rendered now or long ago.
@@ -147,11 +130,11 @@ def make_starts(
     """
     if name not in STARTS:
         raise ValueError(f"no start {name!r}{nearest_hint(name, list(STARTS))}")
+    count = request.count
     if count < 1:
         raise ValueError(f"count is {count}; a start has at least one position")
-    audio = np.asarray(audio, np.float32)
-    points = STARTS[name](StartRequest(instrument, audio, note, count, key, library, bank, given))
-    return np.asarray(points[:count], np.float32), shared_renders(name, count=count, library=library)
+    points = STARTS[name](request._replace(audio=np.asarray(request.audio, np.float32)))
+    return np.asarray(points[:count], np.float32), shared_renders(name, count=count, library=request.library)
 
 
 def _neutral(request: StartRequest) -> np.ndarray:
