@@ -14,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("synth_jax", "ddsprl")
-MAX_FILE_LINES = 400
+# A wall; the aim is about 400, and no file is cut in two for a few lines.
+MAX_FILE_LINES = 480
 MAX_FUNCTION_LINES = 60
 
 # From the physics up; a room imports from lower floors only. Rooms on one floor do not know of one another.
