@@ -135,7 +135,7 @@ class Objective:
             )
         found: dict[str, jax.Array] = {}
         for matched in (False, True):
-            names = tuple(name for name in self.config.terms if TERMS[name].matched == matched)
+            names = tuple(n for n in TERMS if n in self.config.terms and TERMS[n].matched == matched)
             heard = audio * db_to_amplitude(gain_db) if matched else audio
             clip = self._clip(heard, loudness_lufs, names, target.references)
             found |= {name: TERMS[name].distance(clip, target.terms[name]) for name in names}
