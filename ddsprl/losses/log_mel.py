@@ -34,13 +34,14 @@ def mel_power(clip: Clip) -> jax.Array:
     return jnp.matmul(power, jnp.asarray(filters.T, power.dtype), precision=jax.lax.Precision.HIGHEST)
 
 
-def _floor(clip: Clip) -> jax.Array:
+def floor(clip: Clip) -> jax.Array:
+    """`mel_floor` of a clip, scalar."""
     return mel_floor(clip[mel_power])
 
 
 def mel_db(clip: Clip) -> jax.Array:
     """Mel power [frames, n_mels] in dB above the target's floor."""
-    return mel_to_db(clip[mel_power], clip.reference(_floor))
+    return mel_to_db(clip[mel_power], clip.reference(floor))
 
 
 def prepare(clip: Clip) -> jax.Array:

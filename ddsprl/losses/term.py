@@ -104,7 +104,8 @@ class Clip(Sound):
 
         The term's `prepare` must ask for it as well as its `distance`.
         """
-        name = f"{measure.__module__}.{measure.__name__}"
+        # A checkpoint's names have no dots.
+        name = f"{measure.__module__.rpartition('.')[2]}_{measure.__name__}"
         if self._is_target:
             self.references[name] = self[measure]
         return self.references[name]

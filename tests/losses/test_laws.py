@@ -148,6 +148,7 @@ def test_a_newcomer_is_one_record_and_one_line(monkeypatch):
     target = objective.prepare(jnp.asarray(tone()))
     found = objective(jnp.asarray(tone(rolloff=2.0)), target)
     assert len(asked) == 2  # once a clip
+    assert list(target.references) == ["test_laws_faintest"]  # a checkpoint's names have no dots
     assert found.raw["treble"] > 0.01
     np.testing.assert_allclose(found.terms["treble"], 3.0 * found.raw["treble"])
     np.testing.assert_allclose(found.total, found.terms["mr"] + found.terms["treble"], rtol=1e-6)

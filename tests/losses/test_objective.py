@@ -1,4 +1,4 @@
-"""The objective's bookkeeping, loudness matching, penalties, weightings and tracking."""
+"""The objective's bookkeeping, loudness matching, penalties and weightings."""
 
 import jax
 import jax.numpy as jnp
