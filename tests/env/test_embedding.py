@@ -18,7 +18,8 @@ INSTALLED = all(importlib.util.find_spec(name) for name in ("onnxruntime", "open
 
 def mean_spectrum(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     """Stand-in embedding: mean power of the mel bands."""
-    return np.asarray(mel_power(jnp.asarray(audio), sample_rate, n_fft=256)).mean(axis=1)
+    mel = np.asarray(mel_power(jnp.asarray(audio), sample_rate, n_fft=256))
+    return np.maximum(mel, 1e-10).mean(axis=1)
 
 
 def finals(made, n=4):
