@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from ddsprl.features.framing import default_hop
-from ddsprl.features.stft import DEFAULT_N_FFT, bin_frequencies_hz, magnitude_from_power, stft_power_frames
+from ddsprl.features.sound import Sound
+from ddsprl.features.stft import bin_frequencies_hz, magnitude
 from synth_jax.numerics import safe_divide
 
 # A spectrum whose magnitudes sum to less than this (about -140 dBFS) is silent; it fades to 0 Hz.
@@ -27,20 +27,10 @@ def centroid_from_magnitude(magnitude_frames: jax.Array, sample_rate: int, n_fft
     return safe_divide(weighted, jnp.sum(magnitude_frames, axis=-1), _SILENT_SUM)
 
 
-def centroid_hz(
-    audio: jax.Array, sample_rate: int, *, n_fft: int = DEFAULT_N_FFT, hop: int | None = None
-) -> jax.Array:
-    """Spectral centroid of a clip, `sum(f |X|) / sum(|X|)` (Peeters 2004, CUIDADO project report).
-
-    Args:
-        audio: [n].
-        sample_rate: Hz.
-        n_fft: window and transform length in samples.
-        hop: samples between frame centres; `default_hop(sample_rate)` if None.
+def centroid_hz(sound: Sound) -> jax.Array:
+    """Spectral centroid, `sum(f |X|) / sum(|X|)` (Peeters 2004, CUIDADO project report).
 
     Returns:
-        [1 + n // hop], Hz; 0 on silence.
+        [frames], Hz; 0 on silence.
     """
-    hop = default_hop(sample_rate) if hop is None else hop
-    power = stft_power_frames(audio, n_fft=n_fft, hop=hop)
-    return centroid_from_magnitude(magnitude_from_power(power), sample_rate, n_fft)
+    return centroid_from_magnitude(sound[magnitude], sound.sample_rate, sound.n_fft)

@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from ddsprl.features.mel import log_mel
+from ddsprl.features.mel import log_mel_db
 from ddsprl.features.mfcc import mfcc
+from ddsprl.features.sound import Sound
 
 
 def deltas(track: jax.Array) -> jax.Array:
@@ -20,11 +21,11 @@ def deltas(track: jax.Array) -> jax.Array:
     return jnp.concatenate([first, track[..., 1:] - track[..., :-1]], axis=-1)
 
 
-def log_mel_delta(audio: jax.Array, sample_rate: int) -> jax.Array:
-    """Differences of the default log-mel spectrum, dB per hop, [n_mels, frames]."""
-    return deltas(log_mel(audio, sample_rate))
+def log_mel_delta_db(sound: Sound) -> jax.Array:
+    """Differences of the log-mel spectrum, dB per hop, [n_mels, frames]."""
+    return deltas(sound[log_mel_db])
 
 
-def mfcc_delta(audio: jax.Array, sample_rate: int) -> jax.Array:
-    """Differences of the default MFCC, dB per hop, [n_mfcc, frames]."""
-    return deltas(mfcc(audio, sample_rate))
+def mfcc_delta(sound: Sound) -> jax.Array:
+    """Differences of the MFCC, dB per hop, [n_mfcc, frames]."""
+    return deltas(sound[mfcc])

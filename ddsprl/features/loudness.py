@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ddsprl.features.sound import Sound
 from synth_jax.units import power_to_db
 
 FLOOR_LUFS = -70.0
@@ -207,3 +208,13 @@ def ungated_loudness(audio: jax.Array, sample_rate: int) -> jax.Array:
     spectrum = jnp.fft.rfft(audio, length)
     power = jnp.square(spectrum.real) + jnp.square(spectrum.imag)
     return _lufs(jnp.vdot(power, jnp.asarray(weights, power.dtype), precision=jax.lax.Precision.HIGHEST))
+
+
+def loudness_lufs(sound: Sound) -> jax.Array:
+    """`integrated_loudness` of a sound, scalar, LUFS."""
+    return integrated_loudness(sound.audio, sound.sample_rate)
+
+
+def ungated_loudness_lufs(sound: Sound) -> jax.Array:
+    """`ungated_loudness` of a sound, scalar, LUFS."""
+    return ungated_loudness(sound.audio, sound.sample_rate)

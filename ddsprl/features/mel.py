@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.features.framing import default_hop
-from ddsprl.features.stft import DEFAULT_N_FFT, bin_frequencies_hz, stft_power_frames
+from ddsprl.features.sound import DEFAULT_N_FFT, Sound
+from ddsprl.features.stft import bin_frequencies_hz, power, stft_power_frames
 from synth_jax.units import power_to_db
 
 DEFAULT_N_MELS = 64
@@ -112,13 +113,7 @@ def mel_power(
     return mel_from_power(stft_power_frames(audio, n_fft=n_fft, hop=hop), sample_rate, n_fft, n_mels)
 
 
-def log_mel(
-    audio: jax.Array,
-    sample_rate: int,
-    *,
-    n_mels: int = DEFAULT_N_MELS,
-    n_fft: int = DEFAULT_N_FFT,
-    hop: int | None = None,
-) -> jax.Array:
-    """Mel power in dB, floored at -100 dB; arguments and shape as `mel_power`."""
-    return power_to_db(mel_power(audio, sample_rate, n_mels=n_mels, n_fft=n_fft, hop=hop), POWER_FLOOR)
+def log_mel_db(sound: Sound) -> jax.Array:
+    """Mel power in dB, floored at -100 dB, [64, frames]."""
+    mel = mel_from_power(sound[power], sound.sample_rate, sound.n_fft)
+    return power_to_db(mel, POWER_FLOOR)

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.features.mel import DEFAULT_N_MELS, log_mel
-from ddsprl.features.stft import DEFAULT_N_FFT
+from ddsprl.features.mel import log_mel_db
+from ddsprl.features.sound import Sound
 
 DEFAULT_N_MFCC = 20
 
@@ -40,26 +40,6 @@ def mfcc_from_mel_db(mel_db: jax.Array, n_mfcc: int = DEFAULT_N_MFCC) -> jax.Arr
     return jnp.matmul(matrix, mel_db, precision=jax.lax.Precision.HIGHEST)
 
 
-def mfcc(
-    audio: jax.Array,
-    sample_rate: int,
-    *,
-    n_mfcc: int = DEFAULT_N_MFCC,
-    n_mels: int = DEFAULT_N_MELS,
-    n_fft: int = DEFAULT_N_FFT,
-    hop: int | None = None,
-) -> jax.Array:
-    """Mel-frequency cepstral coefficients of a clip.
-
-    Args:
-        audio: [n].
-        sample_rate: Hz.
-        n_mfcc: number of coefficients.
-        n_mels: number of mel bands under them.
-        n_fft: window and transform length in samples.
-        hop: samples between frame centres; `default_hop(sample_rate)` if None.
-
-    Returns:
-        [n_mfcc, 1 + n // hop], dB.
-    """
-    return mfcc_from_mel_db(log_mel(audio, sample_rate, n_mels=n_mels, n_fft=n_fft, hop=hop), n_mfcc)
+def mfcc(sound: Sound) -> jax.Array:
+    """Mel-frequency cepstral coefficients, [20, frames], dB."""
+    return mfcc_from_mel_db(sound[log_mel_db])

@@ -8,40 +8,19 @@ features for sound description", CUIDADO project report), in dB: 0 dB where all 
 import jax
 import jax.numpy as jnp
 
-from ddsprl.features.framing import default_hop
-from ddsprl.features.stft import DEFAULT_N_FFT, stft_power_frames
+from ddsprl.features.sound import Sound
+from ddsprl.features.stft import power
 from synth_jax.units import power_to_db
 
 POWER_FLOOR = 1e-10
 
 
-def peakiness_from_power(power_frames: jax.Array) -> jax.Array:
+def peakiness_db(sound: Sound) -> jax.Array:
     """Crest of each frame's power spectrum.
-
-    Args:
-        power_frames: [frames, bins].
 
     Returns:
         [frames], dB, 0 to `10 log10(bins)`; 0 where every bin lies below the floor of 1e-10.
     """
-    floored = jnp.maximum(power_frames, POWER_FLOOR)
+    floored = jnp.maximum(sound[power], POWER_FLOOR)
     peak_db = power_to_db(jnp.max(floored, axis=-1), POWER_FLOOR)
     return peak_db - power_to_db(jnp.mean(floored, axis=-1), POWER_FLOOR)
-
-
-def peakiness_db(
-    audio: jax.Array, sample_rate: int, *, n_fft: int = DEFAULT_N_FFT, hop: int | None = None
-) -> jax.Array:
-    """Spectral crest of a clip.
-
-    Args:
-        audio: [n].
-        sample_rate: Hz.
-        n_fft: window and transform length in samples.
-        hop: samples between frame centres; `default_hop(sample_rate)` if None.
-
-    Returns:
-        [1 + n // hop], dB.
-    """
-    hop = default_hop(sample_rate) if hop is None else hop
-    return peakiness_from_power(stft_power_frames(audio, n_fft=n_fft, hop=hop))

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.features.framing import default_hop, frame
+from ddsprl.features.sound import Sound
 from synth_jax.numerics import safe_divide
 
 DEFAULT_FMIN_HZ = 30.0
@@ -235,3 +236,28 @@ def periodicity(
     f0_hz = lag_rate / lag
     clip_f0_hz, clip_strength = _vote(f0_hz, strength, overlap[:, 0])
     return Periodicity(clip_f0_hz, clip_strength, f0_hz[:-1], strength[:-1])
+
+
+def pitch(sound: Sound) -> Periodicity:
+    """`periodicity` of a sound, with its defaults."""
+    return periodicity(sound.audio, sound.sample_rate)
+
+
+def f0_hz(sound: Sound) -> jax.Array:
+    """The clip's fundamental, scalar; 0 where nothing repeats."""
+    return sound[pitch].f0_hz
+
+
+def strength(sound: Sound) -> jax.Array:
+    """How periodic the clip is, scalar, 0 (noise, silence) to 1 (exactly periodic)."""
+    return sound[pitch].strength
+
+
+def track_f0_hz(sound: Sound) -> jax.Array:
+    """Fundamental of each frame of the pitch track, [pitch_frames]; 0 where nothing repeats."""
+    return sound[pitch].track_f0_hz
+
+
+def track_strength(sound: Sound) -> jax.Array:
+    """How periodic each frame of the pitch track is, [pitch_frames], 0 to 1."""
+    return sound[pitch].track_strength

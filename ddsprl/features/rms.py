@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from ddsprl.features.framing import default_hop, frame
-from ddsprl.features.stft import DEFAULT_N_FFT, magnitude_from_power
+from ddsprl.features.sound import DEFAULT_N_FFT, Sound
+from ddsprl.features.stft import magnitude_from_power
 
 
 def rms(
@@ -24,3 +25,8 @@ def rms(
     hop = default_hop(sample_rate) if hop is None else hop
     mean_square = jnp.mean(jnp.square(frame(audio, frame_length, hop)), axis=-1)
     return magnitude_from_power(mean_square)
+
+
+def frame_rms(sound: Sound) -> jax.Array:
+    """Root mean square of the sound's frames, [frames], linear amplitude."""
+    return rms(sound.audio, sound.sample_rate, frame_length=sound.n_fft, hop=sound.hop)

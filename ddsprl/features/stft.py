@@ -1,8 +1,8 @@
 """Short-time Fourier transform: power and magnitude of centred, Hann-windowed frames.
 
-`stft_power_frames` is the one transform under every spectral feature and loss. It keeps time first
-(`[frames, bins]`), as the FFT leaves it, so that a reduction over bins costs no transposition;
-`stft_power` and `stft_magnitude` give the usual `[bins, frames]`.
+`stft_power_frames` is the one transform under every spectral feature. It keeps time first (`[frames, bins]`),
+as the FFT leaves it, so that a reduction over bins costs no transposition; `stft_magnitude` gives the usual
+`[bins, frames]`.
 """
 
 import functools
@@ -12,9 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.features.framing import frame
+from ddsprl.features.sound import Sound
 from synth_jax.numerics import safe_sqrt
-
-DEFAULT_N_FFT = 1024
 
 # Below this power a magnitude counts as zero: the slope of sqrt stays finite in float32.
 _TINY_POWER = 1e-30
@@ -49,11 +48,6 @@ def stft_power_frames(audio: jax.Array, *, n_fft: int, hop: int) -> jax.Array:
     return jnp.square(spectrum.real) + jnp.square(spectrum.imag)
 
 
-def stft_power(audio: jax.Array, *, n_fft: int, hop: int) -> jax.Array:
-    """Squared STFT magnitude, [n_fft // 2 + 1, 1 + n // hop]; see `stft_power_frames`."""
-    return stft_power_frames(audio, n_fft=n_fft, hop=hop).T
-
-
 def magnitude_from_power(power: jax.Array, power_floor: float = 0.0) -> jax.Array:
     """Square root of a power spectrum with finite gradients where it is silent.
 
@@ -70,16 +64,20 @@ def magnitude_from_power(power: jax.Array, power_floor: float = 0.0) -> jax.Arra
     return jnp.where(power > _TINY_POWER, safe_sqrt(power, _TINY_POWER), 0.0)
 
 
-def stft_magnitude(audio: jax.Array, *, n_fft: int, hop: int, power_floor: float = 0.0) -> jax.Array:
+def power(sound: Sound) -> jax.Array:
+    """Squared magnitude, [frames, bins]: the one transform that the spectral features share."""
+    return stft_power_frames(sound.audio, n_fft=sound.n_fft, hop=sound.hop)
+
+
+def magnitude(sound: Sound) -> jax.Array:
+    """Magnitude, [frames, bins], exactly 0 where it is silent."""
+    return magnitude_from_power(sound[power])
+
+
+def stft_magnitude(sound: Sound) -> jax.Array:
     """STFT magnitude with a periodic Hann window, centred frames and zero padding.
 
-    Args:
-        audio: [n].
-        n_fft: window and transform length in samples.
-        hop: samples between frame centres.
-        power_floor: see `magnitude_from_power`.
-
     Returns:
-        [n_fft // 2 + 1, 1 + n // hop]; equals librosa's `abs(stft(..., pad_mode="constant"))`.
+        [n_fft // 2 + 1, frames]; equals librosa's `abs(stft(..., pad_mode="constant"))`.
     """
-    return magnitude_from_power(stft_power_frames(audio, n_fft=n_fft, hop=hop), power_floor).T
+    return sound[magnitude].T

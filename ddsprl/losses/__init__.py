@@ -3,30 +3,30 @@
 from ddsprl.losses.matching import match_loudness, matched_yardstick, matching_gain_db
 from ddsprl.losses.mrstft import multi_resolution_stft, yardstick
 from ddsprl.losses.objective import (
-    TERMS,
+    LOSSES,
     LossResult,
     Objective,
     ObjectiveConfig,
     ObjectiveWeights,
     TargetFeatures,
 )
-from ddsprl.losses.registry import LOSSES
-from ddsprl.losses.tracking import BestSoFar, init_best, update_best
+from ddsprl.losses.registry import TERMS
+from ddsprl.losses.term import AnalysisConfig, Clip, Term
 
 __all__ = [
     "LOSSES",
     "TERMS",
-    "BestSoFar",
+    "AnalysisConfig",
+    "Clip",
     "LossResult",
     "Objective",
     "ObjectiveConfig",
     "ObjectiveWeights",
     "TargetFeatures",
-    "init_best",
+    "Term",
     "match_loudness",
     "matched_yardstick",
     "matching_gain_db",
     "multi_resolution_stft",
-    "update_best",
     "yardstick",
 ]

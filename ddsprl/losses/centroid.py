@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from ddsprl.features.stft import bin_frequencies_hz
 from ddsprl.losses.mrstft import POWER_FLOOR
+from ddsprl.losses.term import Clip, Term, mel_window
 from synth_jax.numerics import safe_log, safe_sqrt
 from synth_jax.units import LN2
 
@@ -49,22 +50,16 @@ def centroid_octaves(power: jax.Array, sample_rate: int) -> tuple[jax.Array, jax
     return safe_log(moments[:, 1] / moments[:, 0], LOWEST_HZ) / LN2, moments[:, 0]
 
 
-def prepare(power: jax.Array, sample_rate: int) -> CentroidTarget:
-    """Compute the target's side of the distance from its power [frames, bins]."""
-    octaves, total = centroid_octaves(power, sample_rate)
+def prepare(clip: Clip) -> CentroidTarget:
+    """The target's side of the distance."""
+    octaves, total = centroid_octaves(clip.powers[clip.config.mel_n_fft], clip.sample_rate)
     return CentroidTarget(octaves, total / jnp.sum(total))
 
 
-def centroid_distance(power: jax.Array, target: CentroidTarget, sample_rate: int) -> jax.Array:
-    """Weighted mean absolute difference of the centroids.
-
-    Args:
-        power: [frames, bins] of the candidate.
-        target: the prepared target.
-        sample_rate: Hz.
-
-    Returns:
-        Non-negative scalar, octaves.
-    """
-    octaves, _ = centroid_octaves(power, sample_rate)
+def distance(clip: Clip, target: CentroidTarget) -> jax.Array:
+    """Weighted mean absolute difference of the centroids, octaves."""
+    octaves, _ = centroid_octaves(clip.powers[clip.config.mel_n_fft], clip.sample_rate)
     return jnp.sum(target.frame_weights * jnp.abs(octaves - target.octaves))
+
+
+TERM = Term(0.6, prepare, distance, needs=mel_window)

@@ -4,9 +4,12 @@ Levels in dB hear a release tail as well as an attack; the floor follows the tar
 happens in its silence counts up to there only.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
+from ddsprl.losses.term import Clip, Term
 from synth_jax.units import power_to_db
 
 DYNAMIC_RANGE_DB = 60.0
@@ -40,6 +43,32 @@ def envelope_to_db(envelope: jax.Array, floor: jax.Array) -> jax.Array:
     return power_to_db(envelope + floor, LOWEST_FLOOR)
 
 
-def envelope_distance(envelope_db: jax.Array, target_envelope_db: jax.Array) -> jax.Array:
-    """Mean absolute difference in dB of two [frames] envelopes."""
-    return jnp.mean(jnp.abs(envelope_db - target_envelope_db))
+class EnvelopeTarget(NamedTuple):
+    """What the distance needs to know of a target.
+
+    Attributes:
+        floor: scalar mean square.
+        envelope_db: [blocks], dB.
+    """
+
+    floor: jax.Array
+    envelope_db: jax.Array
+
+
+def _envelope(clip: Clip) -> jax.Array:
+    return mean_square_envelope(clip.audio, max(1, round(clip.config.envelope_hop_s * clip.sample_rate)))
+
+
+def prepare(clip: Clip) -> EnvelopeTarget:
+    """The target's side of the distance."""
+    envelope = _envelope(clip)
+    floor = envelope_floor(envelope)
+    return EnvelopeTarget(floor, envelope_to_db(envelope, floor))
+
+
+def distance(clip: Clip, target: EnvelopeTarget) -> jax.Array:
+    """Mean absolute difference of the two envelopes in dB."""
+    return jnp.mean(jnp.abs(envelope_to_db(_envelope(clip), target.floor) - target.envelope_db))
+
+
+TERM = Term(0.06, prepare, distance)

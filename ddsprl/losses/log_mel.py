@@ -7,6 +7,8 @@ loudest band is not heard beside it, so a difference down there does not count.
 import jax
 import jax.numpy as jnp
 
+from ddsprl.features.mel import mel_filterbank
+from ddsprl.losses.term import Clip, Term, mel_window
 from synth_jax.numerics import safe_norm
 from synth_jax.units import power_to_db
 
@@ -25,6 +27,31 @@ def mel_to_db(mel: jax.Array, floor: jax.Array) -> jax.Array:
     return power_to_db(mel + floor, LOWEST_FLOOR)
 
 
-def log_mel_distance(mel_db: jax.Array, target_mel_db: jax.Array) -> jax.Array:
-    """Root mean square difference in dB of two [frames, n_mels] mel spectrograms in dB."""
-    return safe_norm(mel_db - target_mel_db) / mel_db.size**0.5
+def mel_power(clip: Clip) -> jax.Array:
+    """Mel power [frames, n_mels]: time first, as the spectra are, which saves a transposition."""
+    power = clip.powers[clip.config.mel_n_fft]
+    filters = mel_filterbank(clip.sample_rate, clip.config.mel_n_fft, clip.config.n_mels)
+    return jnp.matmul(power, jnp.asarray(filters.T, power.dtype), precision=jax.lax.Precision.HIGHEST)
+
+
+def floor(clip: Clip) -> jax.Array:
+    """`mel_floor` of a clip, scalar."""
+    return mel_floor(clip[mel_power])
+
+
+def mel_db(clip: Clip) -> jax.Array:
+    """Mel power [frames, n_mels] in dB above the target's floor."""
+    return mel_to_db(clip[mel_power], clip.reference(floor))
+
+
+def prepare(clip: Clip) -> jax.Array:
+    """The target's mel power in dB, [frames, n_mels]."""
+    return clip[mel_db]
+
+
+def distance(clip: Clip, target_mel_db: jax.Array) -> jax.Array:
+    """Root mean square difference in dB of two mel spectrograms."""
+    return safe_norm(clip[mel_db] - target_mel_db) / target_mel_db.size**0.5
+
+
+TERM = Term(0.03, prepare, distance, needs=mel_window)

@@ -15,7 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ddsprl.losses.psychoacoustic import bin_weights
 from ddsprl.losses.spectra import Resolution, power_spectra, quarter_hop, spectral_norm_of_level
+from ddsprl.losses.term import Clip, Term, every_window
 from synth_jax.numerics import safe_log, safe_norm, safe_sqrt
 
 POWER_FLOOR = 1e-8
@@ -45,8 +47,8 @@ class SpectrumTarget(NamedTuple):
     norm: jax.Array
 
 
-def prepare(
-    power: jax.Array, n: int, resolution: Resolution, bin_weights: np.ndarray | None = None
+def prepare_one(
+    power: jax.Array, n: int, resolution: Resolution, weights: np.ndarray | None = None
 ) -> SpectrumTarget:
     """Compute the target's side of the distance once.
 
@@ -54,22 +56,22 @@ def prepare(
         power: [frames, bins] of the target.
         n: samples of the clip.
         resolution: the STFT setting of `power`.
-        bin_weights: [bins], see `distance`.
+        weights: [bins], see `distance_one`.
     """
     magnitude = safe_sqrt(power, POWER_FLOOR)
-    weighted = magnitude if bin_weights is None else magnitude * jnp.asarray(bin_weights, power.dtype)
+    weighted = magnitude if weights is None else magnitude * jnp.asarray(weights, power.dtype)
     floor = spectral_norm_of_level(n, resolution, QUIETEST_TARGET_DB)
     norm = jnp.maximum(safe_norm(weighted), floor)
     return SpectrumTarget(magnitude, 0.5 * safe_log(power, POWER_FLOOR), norm)
 
 
-def distance(power: jax.Array, target: SpectrumTarget, bin_weights: np.ndarray | None = None) -> jax.Array:
+def distance_one(power: jax.Array, target: SpectrumTarget, weights: np.ndarray | None = None) -> jax.Array:
     """Spectral convergence plus log-magnitude L1 at one resolution.
 
     Args:
         power: [frames, bins] of the candidate.
         target: the prepared target at the same resolution.
-        bin_weights: [bins], mean 1; weights the magnitudes of the first term and the absolute
+        weights: [bins], mean 1; weights the magnitudes of the first term and the absolute
             differences of the second. None is all ones.
 
     Returns:
@@ -77,9 +79,9 @@ def distance(power: jax.Array, target: SpectrumTarget, bin_weights: np.ndarray |
     """
     linear = safe_sqrt(power, POWER_FLOOR) - target.magnitude
     logarithmic = jnp.abs(0.5 * safe_log(power, POWER_FLOOR) - target.log_magnitude)
-    if bin_weights is not None:
-        weights = jnp.asarray(bin_weights, power.dtype)
-        linear, logarithmic = linear * weights, logarithmic * weights
+    if weights is not None:
+        gain = jnp.asarray(weights, power.dtype)
+        linear, logarithmic = linear * gain, logarithmic * gain
     return safe_norm(linear) / target.norm + jnp.mean(logarithmic)
 
 
@@ -100,8 +102,8 @@ def multi_resolution_stft(
     target_power = power_spectra(target, resolutions)
     total = jnp.zeros((), audio.dtype)
     for resolution in resolutions:
-        prepared = prepare(target_power[resolution.n_fft], audio.shape[-1], resolution)
-        total = total + distance(candidate_power[resolution.n_fft], prepared)
+        prepared = prepare_one(target_power[resolution.n_fft], audio.shape[-1], resolution)
+        total = total + distance_one(candidate_power[resolution.n_fft], prepared)
     return total / len(resolutions)
 
 
@@ -119,3 +121,28 @@ def yardstick(audio: jax.Array, target: jax.Array) -> jax.Array:
         Non-negative scalar.
     """
     return multi_resolution_stft(audio, target, resolutions=YARDSTICK_RESOLUTIONS)
+
+
+def _weights(clip: Clip, n_fft: int) -> np.ndarray | None:
+    return bin_weights(clip.config.weighting, clip.sample_rate, n_fft)
+
+
+def prepare(clip: Clip) -> tuple[SpectrumTarget, ...]:
+    """The target's side of the distance at each resolution."""
+    n = clip.audio.shape[-1]
+    return tuple(
+        prepare_one(clip.powers[n_fft], n, quarter_hop(n_fft), _weights(clip, n_fft))
+        for n_fft in clip.config.n_ffts
+    )
+
+
+def distance(clip: Clip, target: tuple[SpectrumTarget, ...]) -> jax.Array:
+    """Mean over the resolutions."""
+    distances = [
+        distance_one(clip.powers[n_fft], spectrum, _weights(clip, n_fft))
+        for n_fft, spectrum in zip(clip.config.n_ffts, target, strict=True)
+    ]
+    return sum(distances[1:], distances[0]) / len(distances)
+
+
+TERM = Term(1.0, prepare, distance, needs=every_window)

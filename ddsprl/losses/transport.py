@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.features.stft import bin_frequencies_hz
+from ddsprl.losses.term import Clip, Term, longest_window
 
 LOWEST_HZ = 30.0
-DEFAULT_BANDS = 96
 # Mass spread evenly over the axis, as a fraction of the target's mean frame power: a silent frame
 # has a defined distribution, and a sounding one is not changed audibly (-60 dB).
 _EVEN_MASS = 1e-6
@@ -70,15 +70,13 @@ def _mass(power: jax.Array, sample_rate: int, bands: int) -> jax.Array:
     return jnp.matmul(power, jnp.asarray(matrix, power.dtype), precision=jax.lax.Precision.HIGHEST)
 
 
-def prepare(power: jax.Array, sample_rate: int, *, bands: int = DEFAULT_BANDS) -> TransportTarget:
-    """Compute the target's side of the distance.
+def _power(clip: Clip) -> jax.Array:
+    return clip.powers[max(clip.config.n_ffts)]
 
-    Args:
-        power: [frames, bins] of the target.
-        sample_rate: Hz.
-        bands: resolution of the octave axis, at least 3.
-    """
-    mass = _mass(power, sample_rate, bands)
+
+def prepare(clip: Clip) -> TransportTarget:
+    """The target's side of the distance."""
+    mass = _mass(_power(clip), clip.sample_rate, clip.config.transport_bands)
     total = mass[:, -1]
     even_mass = jnp.maximum(_EVEN_MASS * jnp.mean(total), _SMALLEST_MASS)
     return TransportTarget(
@@ -86,21 +84,17 @@ def prepare(power: jax.Array, sample_rate: int, *, bands: int = DEFAULT_BANDS) -
     )
 
 
-def transport_distance(
-    power: jax.Array, target: TransportTarget, sample_rate: int, *, bands: int = DEFAULT_BANDS
-) -> jax.Array:
+def distance(clip: Clip, target: TransportTarget) -> jax.Array:
     """1-Wasserstein distance of the normalised power spectra, averaged over the target's energy.
-
-    Args:
-        power: [frames, bins] of the candidate.
-        target: the prepared target.
-        sample_rate: Hz.
-        bands: as given to `prepare`.
 
     Returns:
         Non-negative scalar, octaves; at most the length of the axis.
     """
-    _, band_octaves = _cumulative_matrix(sample_rate, 2 * (power.shape[-1] - 1), bands)
-    cumulative = _distribution(_mass(power, sample_rate, bands), target.even_mass)
+    power, bands = _power(clip), clip.config.transport_bands
+    _, band_octaves = _cumulative_matrix(clip.sample_rate, 2 * (power.shape[-1] - 1), bands)
+    cumulative = _distribution(_mass(power, clip.sample_rate, bands), target.even_mass)
     per_frame = band_octaves * jnp.sum(jnp.abs(cumulative - target.cumulative), axis=1)
     return jnp.sum(target.frame_weights * per_frame)
+
+
+TERM = Term(0.5, prepare, distance, needs=longest_window)

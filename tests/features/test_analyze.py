@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.features import FEATURES, Features, Periodicity, analyze
+from ddsprl.features import FEATURES, Features, Sound, analyze
 
 RATES = (16_000, 44_100)
 N = 4000
@@ -13,6 +13,8 @@ _NOISE = np.clip(np.random.default_rng(0).standard_normal(N), -1.0, 1.0)
 _CLICK = np.eye(1, N, N // 2)[0]
 EXTREMES = {"silence": np.zeros(N), "dc": np.ones(N), "click": _CLICK, "noise": _NOISE}
 CLIPS = np.stack(list(EXTREMES.values())).astype(np.float32)
+AUDIBLE = jnp.asarray(np.stack([0.5 * CLIPS[3], np.sin(0.1 * np.arange(N))]), jnp.float32)
+EAGER = [Sound(clip, 16_000) for clip in AUDIBLE]  # what features share is computed once for all of them
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -21,7 +23,7 @@ def test_values_and_gradients_are_finite_on_extremes(name, rate):
     feature = FEATURES[name]
 
     def value_and_gradient(audio):
-        value, pull = jax.vjp(lambda x: feature(x, rate), audio)
+        value, pull = jax.vjp(lambda x: feature(Sound(x, rate)), audio)
         return value, pull(jax.tree.map(jnp.ones_like, value))[0]
 
     values, gradients = jax.jit(jax.vmap(value_and_gradient))(CLIPS)
@@ -36,28 +38,50 @@ def test_values_and_gradients_are_finite_on_extremes(name, rate):
 @pytest.mark.parametrize("name", FEATURES)
 def test_jit_equals_eager_and_vmap_equals_a_loop(name):
     feature = FEATURES[name]
-    clips = jnp.stack([0.5 * CLIPS[3], np.sin(0.1 * np.arange(N)).astype(np.float32)])
-    batched = jax.jit(jax.vmap(lambda audio: feature(audio, 16_000)))(clips)
-    for i in range(2):
-        eager = feature(clips[i], 16_000)
-        for one, many in zip(jax.tree.leaves(eager), jax.tree.leaves(batched), strict=True):
-            np.testing.assert_allclose(many[i], one, rtol=2e-3, atol=2e-3)
+    batched = jax.jit(jax.vmap(lambda audio: feature(Sound(audio, 16_000))))(AUDIBLE)
+    for one, many in zip(EAGER, batched, strict=True):
+        np.testing.assert_allclose(many, one[feature], rtol=2e-3, atol=2e-3)
 
 
 def test_features_hold_what_the_registry_measures(signals):
     audio = jnp.asarray(signals["harmonic"])
     features = analyze(audio, 16_000)
-    one_by_one = jax.jit(lambda clip: {name: feature(clip, 16_000) for name, feature in FEATURES.items()})(
-        audio
-    )
-    for name, expected in one_by_one.items():
-        if isinstance(expected, Periodicity):
-            np.testing.assert_allclose(features.f0_hz, expected.f0_hz, rtol=1e-4)
-            np.testing.assert_allclose(features.periodicity, expected.strength, rtol=1e-4)
-            np.testing.assert_allclose(features.track_f0_hz, expected.track_f0_hz, rtol=1e-3)
-            np.testing.assert_allclose(features.track_periodicity, expected.track_strength, rtol=1e-3)
-        else:
-            np.testing.assert_allclose(getattr(features, name), expected, rtol=1e-3, atol=2e-2)
+    assert list(vars(features)) == list(FEATURES)
+    one_by_one = jax.jit(lambda clip: {n: feature(Sound(clip, 16_000)) for n, feature in FEATURES.items()})
+    for name, expected in one_by_one(audio).items():
+        np.testing.assert_allclose(getattr(features, name), expected, rtol=1e-3, atol=2e-2, err_msg=name)
+
+
+def test_a_newcomer_is_one_function_and_one_line(monkeypatch):
+    """A feature that only the registry knows is measured, shares what others need, and obeys the laws."""
+    asked = []
+
+    def level(sound):
+        asked.append(sound)
+        return jnp.mean(jnp.square(sound.audio))
+
+    monkeypatch.setitem(FEATURES, "mean_square", lambda sound: sound[level])
+    monkeypatch.setitem(FEATURES, "twice", lambda sound: 2.0 * sound[level])
+    found = analyze(jnp.asarray(CLIPS), 16_000)
+    np.testing.assert_allclose(found.mean_square, np.mean(CLIPS**2, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(found.twice, 2.0 * found.mean_square)
+    assert found.loudness_lufs.shape == (len(CLIPS),)
+    assert len(asked) == 1
+    for name in ("mean_square", "twice"):
+        test_values_and_gradients_are_finite_on_extremes(name, 16_000)
+        test_jit_equals_eager_and_vmap_equals_a_loop(name)
+    monkeypatch.undo()
+    assert not hasattr(analyze(jnp.asarray(CLIPS), 16_000), "mean_square")
+
+
+def test_the_record_does_not_change_and_is_a_pytree():
+    record = Features(b=jnp.zeros(2), a=jnp.ones(3))
+    doubled = jax.tree.map(lambda x: 2.0 * x, record)
+    assert isinstance(doubled, Features)
+    assert [leaf.shape for leaf in jax.tree.leaves(doubled)] == [(2,), (3,)]
+    assert [str(path[0]) for path, _ in jax.tree_util.tree_leaves_with_path(record)] == [".b", ".a"]
+    with pytest.raises(AttributeError, match="a Features does not change"):
+        record.a = jnp.zeros(3)
 
 
 def test_shapes_of_a_clip_and_of_a_batch(signals):

@@ -5,17 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.features import (
-    centroid_hz,
-    flatness,
-    log_mel,
-    mel_power,
-    mfcc,
-    rms,
-    rolloff_hz,
-    stft_magnitude,
-    stft_power,
-)
+from ddsprl.features import Sound, mel_power
+from ddsprl.features.centroid import centroid_hz
+from ddsprl.features.flatness import flatness
+from ddsprl.features.mel import log_mel_db
+from ddsprl.features.mfcc import mfcc
+from ddsprl.features.rms import frame_rms
+from ddsprl.features.rolloff import rolloff_hz
+from ddsprl.features.stft import power, stft_magnitude
 
 RATE = 16_000
 FRAMING = {"n_fft": 1024, "hop": 256}
@@ -30,16 +27,17 @@ def measured(signals):
     """All features of all reference signals at the reference settings, from one compiled batch."""
 
     def measure(audio):
+        sound = Sound(audio, RATE, **FRAMING)
         return {
-            "stft_magnitude": stft_magnitude(audio, **FRAMING),
-            "stft_power": stft_power(audio, **FRAMING),
+            "stft_magnitude": sound[stft_magnitude],
+            "stft_power": sound[power].T,
             "mel_power": mel_power(audio, RATE, **FRAMING),
-            "log_mel": log_mel(audio, RATE, **FRAMING),
-            "mfcc": mfcc(audio, RATE, **FRAMING),
-            "centroid_hz": centroid_hz(audio, RATE, **FRAMING),
-            "rolloff_hz": rolloff_hz(audio, RATE, **FRAMING),
-            "flatness": flatness(audio, RATE, **FRAMING),
-            "rms": rms(audio, RATE, hop=256),
+            "log_mel": sound[log_mel_db],
+            "mfcc": sound[mfcc],
+            "centroid_hz": sound[centroid_hz],
+            "rolloff_hz": sound[rolloff_hz],
+            "flatness": sound[flatness],
+            "rms": sound[frame_rms],
         }
 
     batch = jax.jit(jax.vmap(measure))(jnp.stack([signals[name] for name in NAMES]))

@@ -131,12 +131,13 @@ def test_every_render_is_counted():
     inverter = Inverter(problem, InversionConfig(library=LibraryConfig(size=20)))
     audio, setup = sine.render(jnp.asarray([0.5, 0.5]), NOTES[0], KEY), Setup(inverter=inverter)
     settings = {"midi": 60, "gate_s": 0.1, "key": KEY, "method": "random", "start": "library", "setup": setup}
-    found = invert(audio[None], RATE, budget=20 + 64 + 3, **settings)
+    # Nothing is left over for hearing finalists again, which a compiled program does in whole turns.
+    found = invert(audio[None], RATE, budget=20 + 64, **settings)
     jax.effects_barrier()
     assert found.cost.library.tolist() == [20]
     cost = sum(int(x[0]) for x in found.cost)
     assert len(calls) == cost
-    assert found.cost.renders[0] == 20 + 64 + 3
+    assert found.cost.renders[0] == 20 + 64
 
 
 def test_renders_and_gradients_are_counted_right(found):

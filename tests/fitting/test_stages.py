@@ -1,7 +1,5 @@
 """Weights over progress, and a search that follows them."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +9,7 @@ from ddsprl.fitting.core.archive import DISTINCT
 from ddsprl.fitting.core.stages import COARSE, STAGES, Stage, solve_in_stages, staged_weights
 from ddsprl.fitting.inversion.inverter import make_problem
 from ddsprl.fitting.solvers.gradient import MultiStartAdam
-from ddsprl.losses.objective import TERMS, ObjectiveConfig, ObjectiveWeights
+from ddsprl.losses import TERMS, ObjectiveConfig, ObjectiveWeights
 from synth_jax import Note
 
 
@@ -78,4 +76,4 @@ def test_a_staged_search_ends_with_losses_of_the_whole_objective():
     assert (np.diff(found.loss[0][distinct]) >= 0.0).all()
     with pytest.raises(ValueError, match="under 10 legs"):
         solve_in_stages(problem, MultiStartAdam(), targets, starts, keys, budget=100)
-    assert dataclasses.asdict(ObjectiveWeights()) == dataclasses.asdict(STAGES[-1].weights)
+    assert ObjectiveWeights() == STAGES[-1].weights

@@ -1,4 +1,4 @@
-"""The objective's bookkeeping, loudness matching, penalties, weightings and tracking."""
+"""The objective's bookkeeping, loudness matching, penalties and weightings."""
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +11,8 @@ from ddsprl.losses import (
     Objective,
     ObjectiveConfig,
     ObjectiveWeights,
-    init_best,
     match_loudness,
     multi_resolution_stft,
-    update_best,
 )
 from ddsprl.losses.psychoacoustic import WEIGHTINGS, a_weighting_db, bin_weights, equal_loudness_db
 from tests.losses.sounds import SAMPLE_RATE, N, tone
@@ -117,6 +115,18 @@ def test_config_names_what_is_wrong(options, message):
         ObjectiveConfig(**options)
 
 
+def test_weights_name_what_is_wrong():
+    with pytest.raises(ValueError, match="weights: unknown 'mfc'; did you mean 'mfcc'"):
+        ObjectiveWeights(mfc=1.0)
+
+
+def test_weights_have_the_terms_defaults_in_their_order():
+    given = ObjectiveWeights(cent=0.25)
+    assert list(vars(given)) == list(TERMS)
+    assert vars(given) == {name: term.weight for name, term in TERMS.items()} | {"cent": 0.25}
+    assert jax.tree.leaves(given) == list(vars(given).values())
+
+
 def test_objective_and_config_are_hashable():
     assert hash(OBJECTIVE) == hash(Objective(ObjectiveConfig(), SAMPLE_RATE))
 
@@ -151,21 +161,3 @@ def test_weighting_counts_the_ear_s_range_more(name):
         loss[weighting] = objective(audio, objective.prepare(target)).total
     assert loss[name] > 0.0
     assert not np.allclose(loss[name], loss["none"], rtol=0.02)
-
-
-def test_best_so_far_keeps_the_best_and_never_a_nan():
-    @jax.jit
-    def run(losses):
-        def step(best, item):
-            index, loss = item
-            return update_best(best, loss, {"u": jnp.full(2, index, jnp.float32)}, index), best.loss
-
-        start = init_best({"u": jnp.zeros(2)})
-        return jax.lax.scan(step, start, (jnp.arange(losses.size), losses))[0]
-
-    best = run(jnp.array([jnp.nan, 3.0, jnp.nan, 1.0, jnp.inf, 2.0, -jnp.inf]))
-    assert (best.loss, best.step) == (1.0, 3)
-    np.testing.assert_array_equal(best.value["u"], [3.0, 3.0])
-    nothing = run(jnp.array([jnp.nan, jnp.inf]))
-    assert nothing.loss == jnp.inf
-    assert nothing.step == -1

@@ -2,9 +2,9 @@
 
     r_t = - L_t + beta max(0, L_best - L_t) - lambda ||applied move||^2 - dc - clip - overshoot - silence
 
-`L` is the objective without its penalties, averaged over the probes; the penalties are those of
-`ddsprl.losses.penalties`, weighted by the objective's weights, and one for silence. Only a sound better than
-all before it earns the bonus, so going to and fro earns nothing. The terms add up to the reward.
+`L` is the objective without its penalties, averaged over the probes; the penalties are the terms whose
+record says so, weighted by the objective's weights, and one for silence. Only a sound better than all before
+it earns the bonus, so going to and fro earns nothing. The terms add up to the reward.
 """
 
 from typing import NamedTuple
@@ -14,8 +14,8 @@ import jax.numpy as jnp
 
 from ddsprl.env.match.types import RewardWeights
 from ddsprl.losses.objective import LossResult
+from ddsprl.losses.registry import TERMS
 
-PENALTIES = ("dc", "clip", "overshoot")
 # A sound 20 LU below the target's is as good as gone, 40 LU below wholly so: a bounded loss would otherwise
 # make silence cheaper than an honest wrong sound.
 SILENCE_FROM_LU, SILENCE_SPAN_LU = 20.0, 20.0
@@ -54,8 +54,8 @@ def judge(
         silence_weight: scalar.
     """
     means = {name: jnp.mean(value) for name, value in result.terms.items()}
-    terms = {name: value for name, value in means.items() if name not in PENALTIES}
-    penalties = {name: value for name, value in means.items() if name in PENALTIES}
+    terms = {name: value for name, value in means.items() if not TERMS[name].penalty}
+    penalties = {name: value for name, value in means.items() if TERMS[name].penalty}
     penalties["silence"] = silence_weight * silence(loudness, target_loudness)
     loss = sum(terms.values(), jnp.zeros_like(penalties["silence"]))
     return Judgement(jnp.where(jnp.isfinite(loss), loss, WORST_LOSS), terms, penalties)

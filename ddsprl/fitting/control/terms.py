@@ -16,7 +16,8 @@ import jax.numpy as jnp
 
 from ddsprl.features.centroid import centroid_from_magnitude
 from ddsprl.features.loudness import ungated_loudness
-from ddsprl.features.stft import DEFAULT_N_FFT, magnitude_from_power, stft_power_frames
+from ddsprl.features.sound import DEFAULT_N_FFT
+from ddsprl.features.stft import magnitude_from_power, stft_power_frames
 from synth_jax import Instrument
 from synth_jax.numerics import safe_log
 from synth_jax.params import index_of, to_physical

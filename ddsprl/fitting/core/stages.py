@@ -25,7 +25,8 @@ from ddsprl.fitting.core.driver import FINALISTS, SEGMENT
 from ddsprl.fitting.core.problem import Problem, Target
 from ddsprl.fitting.core.programs import over_targets
 from ddsprl.fitting.core.solver import Solver
-from ddsprl.losses.objective import TERMS, ObjectiveWeights
+from ddsprl.losses.objective import ObjectiveWeights
+from ddsprl.losses.registry import TERMS
 
 # Parts of the budget with constant weights; the last one has the weights of progress 1.
 LEGS = 10
