@@ -3,7 +3,9 @@
 import contextlib
 import dataclasses
 import io
+import os
 import re
+import sys
 from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
@@ -28,7 +30,7 @@ def parse_command_line(
         kind: dataclass whose fields are the options, as `tyro` reads it.
         arguments: of the command line, without the program.
         program: how it is called, for the help.
-        description: likewise.
+        description: of what it does, for the help.
         positional: fields that have no option.
 
     Raises:
@@ -46,14 +48,48 @@ def parse_command_line(
         if option.startswith("--") and option not in known:
             hint = did_you_mean(option, known) or f"; options are {', '.join(sorted(known))}"
             raise UserError(f"no option {option}{hint}")
+    return parse(kind, arguments, program=program, description=description)
+
+
+def parse(
+    kind: type[Options],
+    arguments: Sequence[str],
+    *,
+    program: str,
+    description: str,
+    default: Options | None = None,
+) -> Options:
+    """As `parse_command_line`, for names that were looked at already.
+
+    Args:
+        kind: see there.
+        arguments: see there.
+        program: see there.
+        description: see there.
+        default: values of options that are not given; those of the dataclass if None.
+
+    Raises:
+        UserError: a value of the wrong kind, or one that is missing.
+        SystemExit: help was asked for, and printed.
+    """
+    given: dict[str, Any] = {} if default is None else {"default": default}
     shown = io.StringIO()
     try:
         with contextlib.redirect_stderr(shown):
-            return tyro.cli(kind, args=arguments, prog=program, description=description)
+            return tyro.cli(kind, args=arguments, prog=program, description=description, **given)
     except SystemExit as stop:
         if not stop.code:
             raise
         raise UserError(one_line(shown.getvalue())) from None
+
+
+def print_out(text: str) -> None:
+    """Print what a command found, for whoever reads on."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Whoever read it has seen enough; it is in a file too. Nothing more is to be flushed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def one_line(box: str) -> str:

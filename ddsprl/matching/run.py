@@ -31,17 +31,18 @@ from ddsprl.io import (
     ensure_output,
     expand_inputs,
     load_audio,
-    match_progress,
+    progress_display,
 )
 from ddsprl.io.ahead import ahead
 from ddsprl.matching.clock import Clock
 from ddsprl.matching.feed import Bad, Feed, Group, check_name, fingerprint
-from ddsprl.matching.interrupt import Interrupt
 from ddsprl.matching.manifest import DONE, FAILED, PARTIAL, Manifest, made_by
 from ddsprl.matching.options import MatchOptions, check, parse_locks
 from ddsprl.matching.results import Finding, Said, make_finding
 from ddsprl.matching.stored import StoredFindings
 from ddsprl.matching.writing import Writer
+from ddsprl.measuring.interruption import Interruption
+from ddsprl.measuring.work import loss_text
 
 if TYPE_CHECKING:
     from ddsprl.matching.agent import AgentSearch
@@ -119,10 +120,11 @@ class _Run:
         stopped = False
         todo = [file for file in files if not self._adopted(file)]
         stored = StoredFindings(self.options.out, self.manifest.run) if self.manifest else None
+        interrupt = Interruption(remembers=True)
         try:
             with (
-                match_progress(self.options.quiet) as display,
-                Interrupt() as interrupt,
+                progress_display(quiet=self.options.quiet) as display,
+                interrupt,
                 Writer(self.options, self.manifest, stored) as writer,
             ):
                 left = self._put_stored(stored, writer, todo)
@@ -137,7 +139,7 @@ class _Run:
             over = self.done + len(files) - len(todo)
             message = f"interrupted: {over} of {len(files)} targets written to {self.options.out}"
             print(message, file=sys.stderr)
-            return EXIT_INTERRUPTED
+            return interrupt.code or EXIT_INTERRUPTED
         return self._end(len(files))
 
     def _search_all(self, feed: Feed, groups, writer: Writer, total: int, display, interrupt) -> bool:
@@ -149,7 +151,7 @@ class _Run:
             place = f"{self.done + 1}/{total} " if total > 1 else ""
             writer.put(self._search(feed, group, place, display, interrupt))
             self.done += len(group.items)
-            if interrupt.seen:
+            if interrupt.code:
                 return True
         return False
 
@@ -192,14 +194,16 @@ class _Run:
         self.manifest.add(entry)
         print(f"left out: {bad.reason}", file=sys.stderr)
 
-    def _search(self, feed: Feed, group: Group, place: str, display, interrupt: Interrupt) -> list[Finding]:
+    def _search(
+        self, feed: Feed, group: Group, place: str, display, interrupt: Interruption
+    ) -> list[Finding]:
         """Search for a group; what is to be written, for each of its targets."""
         began, count, options = time.perf_counter(), len(group.items), self.options
         names = ", ".join(item.recording.clip.path.stem for item in group.items[:2])
         names = place + names + (", ..." if count > 2 else "")
 
         def progress(done: int, rounds: int, loss: float) -> None:
-            display.update(done, rounds, loss, names)
+            display.update(done, rounds, loss_text(loss), names)
             interrupt.check()
 
         # Other draws than those of the random reference, from the same keys.
@@ -241,17 +245,17 @@ class _Run:
         keys: jax.Array,
         names: str,
         display,
-        interrupt: Interrupt,
+        interrupt: Interruption,
     ) -> tuple[Inversion, list[Posterior | None]]:
         """Posteriors, if asked for; Ctrl-C leaves them out and makes the search an unfinished one."""
         nothing: list[Posterior | None] = [None] * len(group.items)
         name = self.options.prior_name()
-        if name is None or found.interrupted or interrupt.seen:
+        if name is None or found.interrupted or interrupt.code:
             return found, nothing
         loss = float(found.loss.mean())
 
         def progress(done: int, cycles: int) -> None:
-            display.update(done, cycles, loss, f"posterior of {names}")
+            display.update(done, cycles, loss_text(loss), f"posterior of {names}")
             interrupt.check()
 
         choices = np.array([spec.choices for spec in group.inverter.problem.instrument.table])

@@ -4,9 +4,7 @@ The files of `configs/` come with the package; a file that is not found as given
 with `extends: default` holds what differs from `default.yaml` beside it.
 """
 
-import contextlib
 import dataclasses
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -16,11 +14,11 @@ from typing import Annotated
 import tyro
 
 from ddsprl.io import UserError, did_you_mean
-from ddsprl.io.cli import one_line
+from ddsprl.io.checks import within
+from ddsprl.io.cli import parse
 from ddsprl.io.runs import open_run
-from ddsprl.io.yaml_files import read_yaml
+from ddsprl.io.settings import names, override, read_yaml
 from ddsprl.training.config import RunConfig, checked
-from ddsprl.training.fields import names, override
 
 PROGRAM = "python -m ddsprl.train"
 DESCRIPTION = (
@@ -74,22 +72,10 @@ def parse_options(arguments: Sequence[str]) -> TrainOptions:
         run = config_of(Path(resume))
     else:
         run = load_config(DEFAULT_CONFIG if config is None else Path(config))
-    shown = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(shown):
-            options = tyro.cli(
-                TrainOptions,
-                args=arguments,
-                prog=PROGRAM,
-                description=DESCRIPTION,
-                default=TrainOptions(run=run),
-            )
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        raise UserError(one_line(shown.getvalue())) from None
-    if options.stop_at is not None and options.stop_at < 1:
-        raise UserError(f"--stop-at is {options.stop_at}, allowed is 1 or more")
+    default = TrainOptions(run=run)
+    options = parse(TrainOptions, arguments, program=PROGRAM, description=DESCRIPTION, default=default)
+    if options.stop_at is not None:
+        within("--stop-at", options.stop_at, 1)
     return dataclasses.replace(options, run=checked(options.run))
 
 

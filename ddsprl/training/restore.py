@@ -18,9 +18,7 @@ from ddsprl.training.config import RunConfig
 from ddsprl.training.loop import make_agent
 from ddsprl.training.options import config_of
 from ddsprl.training.records import RunNotes
-
-# RUN/cloned holds the agent as it was after cloning, before it learned by itself.
-CLONED = "cloned"
+from ddsprl.training.storing import CLONED
 
 
 @dataclass(frozen=True)
