@@ -37,18 +37,38 @@ def parse_command_line(
         UserError: an unknown option, a missing one, or a value of the wrong kind.
         SystemExit: help was asked for, and printed.
     """
+    known = []
     fields: Any = dataclasses.fields(kind)  # pyright: ignore[reportArgumentType]
-    known = {"--help"}
     for field in fields:
         if field.name not in positional:
             name = field.name.replace("_", "-")
-            known |= {f"--{name}", f"--no-{name}"} if field.type in (bool, "bool") else {f"--{name}"}
-    for argument in arguments:
-        option = argument.partition("=")[0].replace("_", "-")
-        if option.startswith("--") and option not in known:
-            hint = did_you_mean(option, known) or f"; options are {', '.join(sorted(known))}"
-            raise UserError(f"no option {option}{hint}")
+            known += [name, f"no-{name}"] if field.type in (bool, "bool") else [name]
+    check_options(arguments, known)
     return parse(kind, arguments, program=program, description=description)
+
+
+def check_options(arguments: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+    """Names of the options given, as they are known.
+
+    Args:
+        arguments: of the command line; an underscore is as good as a dash.
+        known: names of all options but `help`, without the dashes before them.
+
+    Raises:
+        UserError: an option is unknown.
+    """
+    by_dashes, given = {name.replace("_", "-"): name for name in (*known, "help")}, []
+    for argument in arguments:
+        option = argument.partition("=")[0]
+        if not option.startswith("--"):
+            continue
+        name = by_dashes.get(option[2:].replace("_", "-"))
+        if name is None:
+            spelled = sorted(f"--{name}" for name in by_dashes.values())
+            hint = did_you_mean(option, spelled) or f"; options are {', '.join(spelled)}"
+            raise UserError(f"no option {option}{hint}")
+        given.append(name)
+    return tuple(given)
 
 
 def parse(

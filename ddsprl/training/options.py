@@ -15,7 +15,7 @@ import tyro
 
 from ddsprl.io import UserError, did_you_mean
 from ddsprl.io.checks import within
-from ddsprl.io.cli import parse
+from ddsprl.io.cli import check_options, parse
 from ddsprl.io.runs import open_run
 from ddsprl.io.settings import names, override, read_yaml
 from ddsprl.training.config import RunConfig, checked
@@ -65,7 +65,7 @@ def parse_options(arguments: Sequence[str]) -> TrainOptions:
         UserError: an unknown option or field, or a value that cannot be; one line.
         SystemExit: help was asked for, and printed.
     """
-    given = _checked_names(arguments)
+    given = check_options(arguments, (*_OWN, *names(RunConfig())))
     resume, config = _value_of(arguments, "resume"), _value_of(arguments, "config")
     if resume is not None:
         _check_changes(given)
@@ -134,22 +134,6 @@ def shipped_configs() -> tuple[Path, ...]:
     installed = Path(str(resources.files("ddsprl"))) / "_configs"
     checkout = Path(__file__).resolve().parents[2] / "configs"
     return tuple(folder for folder in (installed, checkout) if folder.is_dir())
-
-
-def _checked_names(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Names of the options given, without dashes before and underscores for those within."""
-    known = (*_OWN, *names(RunConfig()), "help", "h", "o")
-    given = []
-    for argument in arguments:
-        option = argument.partition("=")[0]
-        if not option.startswith("--"):
-            continue
-        name = option[2:].replace("-", "_")
-        if name not in known:
-            hint = did_you_mean(name, known) or "; see --help"
-            raise UserError(f"no option {option}{hint}")
-        given.append(name)
-    return tuple(given)
 
 
 def _check_changes(given: Sequence[str]) -> None:

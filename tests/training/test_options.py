@@ -38,9 +38,9 @@ def refused(capsys, *arguments: object) -> str:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--loop.n_env", "4"], "no option --loop.n_env; did you mean 'loop.n_envs'?"),
-        (["--agent.network.widht=4"], "did you mean 'agent.network.width'?"),
-        (["--resum", "x"], "did you mean 'resume'?"),
+        (["--loop.n_env", "4"], "no option --loop.n_env; did you mean '--loop.n_envs'?"),
+        (["--agent.network.widht=4"], "did you mean '--agent.network.width'?"),
+        (["--resum", "x"], "did you mean '--resume'?"),
         (["--loop.n_envs", "many"], "n-envs"),
         (["--loop.n_envs", "0"], "loop.n_envs is 0, allowed are 1 to"),
         (["--loop.off_mode", "nan"], "loop.off_mode is nan"),
