@@ -78,8 +78,8 @@ def summary(measured: Measured, yardsticks: Yardsticks) -> dict[str, Any]:
     median = float(np.median(needed))
     return {
         "loss": estimate(median_interval, measured.loss),
-        "excess": estimate(median_interval, shares) if usable.any() else None,
-        "meter": estimate(median_interval, 100.0 * np.clip(1.0 - shares, 0, 1)) if usable.any() else None,
+        "excess": estimate(median_interval, shares),
+        "meter": estimate(median_interval, 100.0 * np.clip(1.0 - shares, 0, 1)),
         "success": estimate(share_interval, measured.loss, _below(yardsticks.epsilon)),
         "solved": estimate(share_interval, measured.curve[:, -1], _below(yardsticks.epsilon)),
         "renders_to_epsilon": median if math.isfinite(median) else None,
@@ -98,11 +98,8 @@ def duel(a: np.ndarray, b: np.ndarray, yardsticks: Yardsticks) -> dict[str, Any]
         where B's is not above 0.
     """
     usable = yardsticks.usable
-    found: dict[str, Any] = {"wins": estimate(win_rate_interval, a, b), "ratio": None}
-    if usable.any():
-        pair = (excess(x, yardsticks)[usable] for x in (a, b))
-        found["ratio"] = estimate(median_ratio_interval, *pair)
-    return found
+    pair = (excess(x, yardsticks)[usable] for x in (a, b))
+    return {"wins": estimate(win_rate_interval, a, b), "ratio": estimate(median_ratio_interval, *pair)}
 
 
 def _below(level: np.ndarray) -> np.ndarray:

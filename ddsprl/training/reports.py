@@ -1,7 +1,6 @@
-"""What a run says of itself: its status in words, figures of the tally and of an evaluation by name."""
+"""What a run says of itself: figures of the tally and of an evaluation, by name."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -9,34 +8,6 @@ import numpy as np
 
 from ddsprl.env import Results
 from ddsprl.training.records import Tally
-
-
-@dataclass(frozen=True)
-class Status:
-    """Where training stands, for a display.
-
-    Attributes:
-        iteration: done.
-        total: iterations in all.
-        loss: mean best loss of the episodes that ended lately; NaN before one has.
-        success: share of these that were solved, likewise.
-        stage: of the first seed, as are loss and success.
-        steps_per_s: environment steps, of all seeds.
-    """
-
-    iteration: int
-    total: int
-    loss: float
-    success: float
-    stage: int
-    steps_per_s: float
-
-    @property
-    def text(self) -> str:
-        """In words."""
-        known = self.loss == self.loss
-        episodes = f"loss {self.loss:.3f}, solved {self.success:.0%}" if known else "no episode ended yet"
-        return f"{episodes}, stage {self.stage}, {self.steps_per_s:.0f} steps/s"
 
 
 def means(tally: Tally) -> dict[str, float | None]:

@@ -13,9 +13,6 @@ from ddsprl.training.loop import Training
 from ddsprl.training.records import Loop
 from synth_jax import Note
 
-# RUN/cloned holds the agent as it was after cloning, before it learned by itself.
-CLONED = "cloned"
-
 
 def items_of(loop: Loop) -> dict[str, Any]:
     """What a checkpoint holds: the agent apart, so that it can be read alone."""

@@ -26,17 +26,11 @@ from ddsprl.training.curricula import Curricula
 from ddsprl.training.demonstrations import warm_start
 from ddsprl.training.demonstrations.recording import Demonstrations
 from ddsprl.training.loop import Training, make_agent
+from ddsprl.training.progress import Status
 from ddsprl.training.records import Loop, RunNotes, new_tally
-from ddsprl.training.reports import Status, finite, means, summary
+from ddsprl.training.reports import finite, means, summary
 from ddsprl.training.snapshots import Snapshots, no_extremes
-from ddsprl.training.storing import (
-    CLONED,
-    demos_of_stage,
-    items_of,
-    loop_like,
-    loop_of,
-    with_room_for_demos,
-)
+from ddsprl.training.storing import demos_of_stage, items_of, loop_like, loop_of, with_room_for_demos
 
 # Streams of a seed's keys.
 _INIT, _EVALUATE, _PROMOTE = 0, 1, 2
@@ -176,7 +170,7 @@ class Trainer:
         self.loop, figures = warm_start.with_clones(self.training, self.loop, demos, params)
         for seed, metrics in enumerate(figures):
             self.log.write({"kind": "cloning", "iteration": 0, "seed": seed, **metrics})
-        kept = Checkpoints(self.run.path / CLONED, keep=1)
+        kept = Checkpoints(self.run.cloned, keep=1)
         kept.save(0, {"agent": self.loop.agent}, self.notes.record())
 
     def train(self, interruption: Interruption, stop_at: int | None = None) -> int:

@@ -2,7 +2,7 @@
 
 import math
 
-from ddsprl.training.reports import Status
+from ddsprl.training.progress import Status
 
 
 def test_what_is_not_known_yet_is_said_in_words():
