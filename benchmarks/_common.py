@@ -6,6 +6,7 @@ machine that slows down slows down all of them; a ratio is the median of the rat
 
 import argparse
 import dataclasses
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -128,6 +129,8 @@ def save(name: str, options: argparse.Namespace, results: Mapping[str, Any]) -> 
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     settings = {key: value for key, value in vars(options).items() if key != "out"}
-    record = {"benchmark": name, "options": settings, "machine": machine(), "versions": versions()}
+    # How busy it was.
+    here = machine() | {"load_1min": round(os.getloadavg()[0], 2)}
+    record = {"benchmark": name, "options": settings, "machine": here, "versions": versions()}
     write_json(path, {**record, "results": dict(results)})
     print(f"written to {path}")

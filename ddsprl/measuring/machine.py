@@ -13,13 +13,12 @@ from ddsprl.io.output import VERSIONED
 
 
 def machine() -> dict[str, Any]:
-    """The machine, and how busy it was."""
+    """The machine; the same in every session on it."""
     devices = jax.devices()
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "load_1min": round(os.getloadavg()[0], 2),
         "backend": jax.default_backend(),
         "devices": ", ".join(device.device_kind for device in devices),
         "driver": str(devices[0].client.platform_version).splitlines()[0],
