@@ -77,12 +77,12 @@ def posterior_png(
     """Credible intervals of all knobs, a PNG.
 
     Args:
-        low: see `draw_posterior`.
-        high: see there.
+        low: lower ends, by name.
+        high: upper ends.
         title: the headline, such as the target's name.
         remark: a sentence below it.
-        preset: see there.
-        untellable: see there.
+        preset: one dot a knob.
+        untellable: names drawn faint.
     """
     lines = wrap(remark, 120)
     height_px = FRAME_PX + ROW_PX * max(len(low), 4) + LINE_PX * len(lines)

@@ -79,13 +79,13 @@ def parse(
     description: str,
     default: Options | None = None,
 ) -> Options:
-    """As `parse_command_line`, for names that were looked at already.
+    """As `parse_command_line`, for arguments whose names are known.
 
     Args:
-        kind: see there.
-        arguments: see there.
-        program: see there.
-        description: see there.
+        kind: dataclass of the options.
+        arguments: of the command line.
+        program: for the help.
+        description: for the help.
         default: values of options that are not given; those of the dataclass if None.
 
     Raises:
