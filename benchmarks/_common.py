@@ -16,6 +16,8 @@ from typing import Any
 import jax
 
 from ddsprl.io.output import versions, write_json
+from ddsprl.measuring.machine import machine
+from ddsprl.measuring.tables import grid
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -96,38 +98,11 @@ def parser(description: str | None, *, rounds: int) -> argparse.ArgumentParser:
     return made
 
 
-def machine() -> dict[str, Any]:
-    """Describes where the figures were measured, and how busy it was."""
-    device = jax.devices()[0]
-    return {
-        "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "load_1min": round(os.getloadavg()[0], 2),
-        "backend": jax.default_backend(),
-        "devices": [device.device_kind for device in jax.devices()],
-        "platform_version": str(device.client.platform_version).splitlines()[0],
-    }
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else "unknown"
-
-
 def print_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows with the columns of the first one, as a Markdown table."""
     columns = list(rows[0])
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
-    widths = [max(len(text) for text in texts) for texts in zip(columns, *cells, strict=True)]
-    print(f"\n{title}\n")
-    for line in [columns, ["-" * width for width in widths], *cells]:
-        print("| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |")
-    print(flush=True)
+    print(f"\n{title}\n\n{grid(columns, cells)}\n", flush=True)
 
 
 def _cell(value: Any) -> str:
@@ -154,6 +129,8 @@ def save(name: str, options: argparse.Namespace, results: Mapping[str, Any]) -> 
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     settings = {key: value for key, value in vars(options).items() if key != "out"}
-    record = {"benchmark": name, "options": settings, "machine": machine(), "versions": versions()}
+    # How busy it was.
+    here = machine() | {"load_1min": round(os.getloadavg()[0], 2)}
+    record = {"benchmark": name, "options": settings, "machine": here, "versions": versions()}
     write_json(path, {**record, "results": dict(results)})
     print(f"written to {path}")

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ddsprl.drawing.match import FAINT, INK, PAPER, SOFT, STYLE
+from ddsprl.drawing.style import FAINT, INK, PAPER, SOFT, STYLE
 from ddsprl.fitting.solvers.monitor import VERDICTS
 from ddsprl.io.atomic import replacing
 

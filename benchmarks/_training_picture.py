@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from ddsprl.drawing.match import FAINT, INK, PAPER, STYLE
+from ddsprl.drawing.style import FAINT, INK, PAPER, STYLE
 from ddsprl.env.match.curriculum import STAGES
 from ddsprl.io.atomic import replacing
 

@@ -14,9 +14,10 @@ from _common import parser, print_table, save
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.env import EnvConfig, make_matcher
+from ddsprl.evaluation.results import collect
 from ddsprl.evaluation.run import Evaluation, Settings
-from ddsprl.evaluation.tables import interval_text
 from ddsprl.io.json_files import rounded_tree
+from ddsprl.measuring.intervals import interval_text
 
 BUDGETS, QUICK_BUDGETS = (50, 500, 2000), (16,)
 TARGETS, QUICK_TARGETS = 32, 4
@@ -49,7 +50,9 @@ def main() -> None:
         suite=0,
         budgets=QUICK_BUDGETS if quick else BUDGETS,
     )
-    results = Evaluation(settings, make_matcher(EnvConfig())).measure()
+    evaluation = Evaluation(settings, make_matcher(EnvConfig()))
+    evaluation.measure()
+    results = collect(evaluation)
     print_table("Median excess [95 % interval over targets]", rows_of(results))
     # Where pieces are kept is of this machine.
     vars(options).pop("work")

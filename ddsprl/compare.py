@@ -5,7 +5,6 @@ Thin: parse, check at the door, call `ddsprl.comparison`, print. Under `--out` a
 command goes on where it was interrupted.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +16,7 @@ from ddsprl.cpu import tune_cpu
 from ddsprl.fitting.solvers.registry import SOLVERS
 from ddsprl.fitting.starts.registry import STARTS
 from ddsprl.io import run_cli
+from ddsprl.io.cli import print_out
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,15 +30,10 @@ def run(options: CompareOptions) -> int:
     # Nobody hands positions in here.
     starts = tuple(name for name in STARTS if name != "given")
     settings = settle(options, solvers=tuple(SOLVERS), starts=starts)
-    check_methods(settings)
+    check_methods(settings.experiment)
     tune_cpu()
     enable_compilation_cache()
-    text = markdown(compare(settings))
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        # Whoever read the table has seen enough; it is in `table.md`. Nothing more is to be flushed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print_out(markdown(compare(settings)))
     return 0
 
 

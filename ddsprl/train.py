@@ -13,30 +13,18 @@ from collections.abc import Sequence
 
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
-from ddsprl.io import run_cli
+from ddsprl.io import progress_display, run_cli
 from ddsprl.io.runs import new_run, open_run
-from ddsprl.io.sources import digest_of
-from ddsprl.training.fields import nested
-from ddsprl.training.interruption import Interruption
+from ddsprl.io.settings import nested
+from ddsprl.io.sources import source_digest
+from ddsprl.measuring.interruption import Interruption
 from ddsprl.training.options import PROGRAM, TrainOptions, parse_options
-from ddsprl.training.progress import train_progress
 from ddsprl.training.trainer import Trainer, go_on_command, prepared
 
-# What the course of training depends on.
-SOURCES = (
-    "synth_jax",
-    "ddsprl/agents",
-    "ddsprl/env",
-    "ddsprl/features",
-    "ddsprl/fitting/guess/data/serum_lite.npz",
-    "ddsprl/fitting/guess/model.py",
-    "ddsprl/fitting/guess/features.py",
-    "ddsprl/fitting/guess/network.py",
-    "ddsprl/fitting/guess/of_targets.py",
-    "ddsprl/losses",
-    "ddsprl/training",
-    "ddsprl/plant.py",
-)
+# What the course of training depends on follows from this module.
+ENTRY = "ddsprl.training.trainer"
+# Between lines of progress where nobody watches.
+LINE_EVERY_S = 10.0
 # Read by XLA when it starts; known to every backend's build.
 _DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
@@ -62,18 +50,21 @@ def run(options: TrainOptions, command: Sequence[str]) -> int:
             config=nested(config),
             seed=config.seed,
             command=command,
-            source=digest_of(SOURCES),
+            source=source_digest(ENTRY),
         )
     else:
         directory = open_run(options.resume)
     with (
         directory.held(),
-        Interruption(go_on_command(directory)) as interruption,
-        train_progress(quiet=options.quiet) as display,
+        # What is prepared is a function of the settings, and stored demonstrations are read again.
+        Interruption(
+            f"interrupted while the run was prepared; go on with: {go_on_command(directory)}"
+        ) as interruption,
+        progress_display(quiet=options.quiet, every_s=LINE_EVERY_S) as display,
     ):
         directory = directory.go_on(nested(config), command)
         display.say(f"run: {directory.path}")
-        if directory.changed_source(digest_of(SOURCES)):
+        if directory.changed_source(source_digest(ENTRY)):
             display.say("the code is not that with which the run began: it goes on, but not bit for bit")
         return Trainer(training, directory, display).train(interruption, options.stop_at)
 

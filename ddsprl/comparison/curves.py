@@ -16,8 +16,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from ddsprl.comparison.curve_points import Curve, Curves, curve_of
 from ddsprl.comparison.markdown import TITLES
+from ddsprl.comparison.results import Curves, curve_of
+from ddsprl.comparison.searching import Curve
 from ddsprl.comparison.summary import Results, labels_of, reference_of
 from ddsprl.drawing.style import FAINT, INK, PAPER, SOFT, STYLE
 from ddsprl.io.atomic import replacing

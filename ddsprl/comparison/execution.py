@@ -1,30 +1,27 @@
 """The work of a comparison, piece by piece: references, searches, judgements, metrics of the field.
 
 A group of targets of one length is worked on at a time. Every finished piece is on disk before the next one
-begins (`ddsprl.comparison.cells`), and whatever is there already is not done again, so the order of the
+begins (`ddsprl.measuring.cells`), and whatever is there already is not done again, so the order of the
 pieces and the number of interruptions change nothing.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ddsprl.comparison import pricing
-from ddsprl.comparison.cells import Cells
-from ddsprl.comparison.curve_points import thinned
 from ddsprl.comparison.judging import Judge
-from ddsprl.comparison.options import MEASURED, SUITES, Settings
-from ddsprl.comparison.plan import Method
-from ddsprl.comparison.searching import Found, Searcher
-from ddsprl.comparison.suites import Case, Suite, estimated, preset_suite, recording_suite
+from ddsprl.comparison.plan import Experiment, Method
+from ddsprl.comparison.searching import Searcher
+from ddsprl.comparison.suites import Case, make_suite
 from ddsprl.fitting.core.solver import COUNTS, legs_of
 from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, make_problem
 from ddsprl.fitting.solvers.registry import make_solver
 from ddsprl.fitting.starts.registry import SharedWork, shared_renders, shared_works
 from ddsprl.io import UserError
+from ddsprl.measuring.cells import Cells, Job
 from ddsprl.metrics import field_metrics_batch, parameter_error
 
 
@@ -51,89 +48,73 @@ class Group:
 class Execution:
     """One comparison in one directory."""
 
-    def __init__(self, settings: Settings, cells: Cells, *, group: int) -> None:
+    def __init__(self, experiment: Experiment, cells: Cells) -> None:
         """Renders the targets; nothing is searched yet.
 
         Args:
-            settings: of the comparison.
+            experiment: what is compared, with its group settled.
             cells: where finished pieces are.
-            group: targets worked on together.
+
+        Raises:
+            UserError: a target cannot be used, or a budget does not pay for shared work.
         """
-        self.settings, self.cells = settings, cells
+        assert experiment.group is not None
+        self.experiment, self.cells = experiment, cells
         self._inverters: dict[float, Inverter] = {}
         self._judges: dict[int, Judge] = {}
         self._searchers: dict[tuple[str, int], Searcher] = {}
-        self.suite = self._make_suite()
-        self.groups = list(_grouped(self.suite.cases, group))
+        self.suite = make_suite(experiment.targets, experiment.seed, self.inverter)
+        self.groups = list(_grouped(self.suite.cases, experiment.group))
         self._check_budgets()
 
     @property
-    def pieces(self) -> list[tuple[str, Callable[[], float]]]:
-        """All pieces in order: what each is called, and how it is made; a call returns a loss to show."""
-        settings = self.settings
-        found: list[tuple[str, Callable[[], float]]] = [
+    def jobs(self) -> list[Job]:
+        """How all pieces are made, in order."""
+        experiment = self.experiment
+        found: list[Job] = [
             (f"references-{group.name}", lambda group=group: self._references(group)) for group in self.groups
         ]
         lengths = list(dict.fromkeys(group.n for group in self.groups))
         # Before any search: what a gradient is charged as must be known by then.
-        batches = dict.fromkeys(b for method in settings.methods for b in gradient_batches(method))
+        batches = dict.fromkeys(b for method in experiment.methods for b in gradient_batches(method))
         found += [
             (gradient_piece(batch, n), lambda batch=batch, n=n: self._gradient(batch, n))
             for batch in batches
             for n in lengths
         ]
-        for method in settings.methods:
+        for method in experiment.methods:
             found += [
                 (f"cost-{method.label}-n{n}", lambda method=method, n=n: self._cost(method, n))
                 for n in lengths
             ]
-        for seed in range(settings.seeds):
-            for budget in settings.budgets:
-                for method in settings.methods:
-                    task = task_name(method.label, budget, seed)
-                    found += [
-                        (
-                            f"run-{task}-{g.name}",
-                            lambda m=method, b=budget, s=seed, g=g: self._run(m, b, s, g),
-                        )
-                        for g in self.groups
-                    ]
-                    found.append((f"field-{task}", lambda task=task: self._field(task)))
+        for seed in range(experiment.seeds):
+            for budget in experiment.budgets:
+                for method in experiment.methods:
+                    found += self._runs(method, budget, seed)
         return found
+
+    def _runs(self, method: Method, budget: int, seed: int) -> list[Job]:
+        """Of one method with one budget and seed."""
+        task = task_name(method.label, budget, seed)
+        runs: list[Job] = [
+            (f"run-{task}-{group.name}", lambda group=group: self._run(method, budget, seed, group))
+            for group in self.groups
+        ]
+        return [*runs, (f"field-{task}", lambda: self._field(task))]
 
     def inverter(self, duration_s: float) -> Inverter:
         """The programs and the library of clips of one length."""
         if duration_s not in self._inverters:
-            problem = make_problem(self.settings.sample_rate, duration_s)
+            problem = make_problem(self.experiment.targets.sample_rate, duration_s)
             self._inverters[duration_s] = Inverter(problem, InversionConfig())
         return self._inverters[duration_s]
 
-    def _make_suite(self) -> Suite:
-        s = self.settings
-        if s.suite == "recordings":
-            return recording_suite(
-                s.folder,
-                self._inverters,
-                self.inverter,
-                sample_rate=s.sample_rate,
-                max_s=s.max_seconds,
-                count=s.targets,
-                given=s.notes == "given",
-                seed=s.seed,
-            )
-        inverter = self.inverter(s.seconds)
-        synth = inverter.problem.instrument
-        suite = preset_suite(synth, parts=SUITES[s.suite], count=s.targets, seed=s.seed)
-        if s.notes == "given":
-            return suite
-        return suite._replace(cases=tuple(estimated(case, inverter, seed=s.seed) for case in suite.cases))
-
     def _inverter_of(self, n: int) -> Inverter:
-        return self.inverter(n / self.settings.sample_rate)
+        return self.inverter(n / self.experiment.targets.sample_rate)
 
     def _judge(self, n: int) -> Judge:
         if n not in self._judges:
-            self._judges[n] = Judge(self._inverter_of(n).problem, self.settings.seed)
+            self._judges[n] = Judge(self._inverter_of(n).problem, self.experiment.seed)
         return self._judges[n]
 
     def _searcher(self, method: Method, n: int) -> Searcher:
@@ -141,7 +122,7 @@ class Execution:
             self._searchers[method.label, n] = Searcher(
                 self._inverter_of(n),
                 method,
-                seed=self.settings.seed,
+                seed=self.experiment.seed,
                 gradient_cost=self._price(method, n),
             )
         return self._searchers[method.label, n]
@@ -162,10 +143,10 @@ class Execution:
         cases = next(group for group in self.groups if group.n == n).cases
         problem, judge = self._inverter_of(n).problem, self._judge(n)
         found = pricing.measure(
-            problem, judge.targets(cases), batch=batch, group=len(cases), seed=self.settings.seed
+            problem, judge.targets(cases), batch=batch, group=len(cases), seed=self.experiment.seed
         )
-        given = self.settings.gradient_cost
-        charged = pricing.rounded_up(found["measured"]) if given == MEASURED else float(given)
+        given = self.experiment.gradient_cost
+        charged = pricing.rounded_up(found["measured"]) if given == pricing.MEASURED else float(given)
         numbers = {"samples": n, "batch": batch, "charged": charged, **found}
         self.cells.write(gradient_piece(batch, n), numbers)
         return float("nan")
@@ -200,7 +181,7 @@ class Execution:
                 **{name: int(counts[name][i]) if name in counts else None for name in COUNTS},
                 # Of a group that ran at once, a target's share.
                 "seconds": found.seconds / group.count,
-                "curve": _curve(timed, i, group.count),
+                "curve": timed.curve(i, group.count),
                 "works": self._works(method, case),
             }
             for i, case in enumerate(group.cases[: group.count])
@@ -213,10 +194,8 @@ class Execution:
     def _parameter_error(self, u: np.ndarray, case: Case) -> float | None:
         if case.u is None:
             return None
-        table, free = (
-            self._inverter_of(len(case.audio)).problem.instrument.table,
-            self.settings.notes != "given",
-        )
+        table = self._inverter_of(len(case.audio)).problem.instrument.table
+        free = self.experiment.targets.notes != "given"
         return float(parameter_error(u, case.u, table, midi_free=free).mean)
 
     def _check_budgets(self) -> None:
@@ -226,10 +205,10 @@ class Execution:
             UserError: the method, its budget and what is left of it.
         """
         case, count = self.suite.cases[0], len(self.suite.cases)
-        for method in self.settings.methods:
+        for method in self.experiment.methods:
             library = self._inverter_of(len(case.audio)).library
             least = shared_renders(method.start, count=method.count, library=library) / count
-            _left(method, min(self.settings.budgets), least)
+            _left(method, min(self.experiment.budgets), least)
 
     def _works(self, method: Method, case: Case) -> tuple[SharedWork, ...]:
         """What the start of a method shares with other targets."""
@@ -255,7 +234,7 @@ class Execution:
             )
             heard = sounds * np.stack([case.window for case in cases])
             metrics = field_metrics_batch(
-                np.stack([case.audio for case in cases]), heard, self.settings.sample_rate
+                np.stack([case.audio for case in cases]), heard, self.experiment.targets.sample_rate
             )
             for i, case in enumerate(cases):
                 values = {name: float(np.nan_to_num(x[i])) for name, x in metrics._asdict().items()}
@@ -278,16 +257,6 @@ def gradient_batches(method: Method) -> tuple[int, ...]:
 def gradient_piece(batch: int, n: int) -> str:
     """What the cost of a gradient is called."""
     return f"gradient-b{batch}-n{n}"
-
-
-def sound_of(cells: Cells, groups: list[Group], run: dict[str, Any]) -> np.ndarray:
-    """The sound `[n]` of one run of the results."""
-    for group in groups:
-        names = [case.name for case in group.cases[: group.count]]
-        if run["target"] in names:
-            task = task_name(run["method"], run["budget"], run["seed"])
-            return cells.arrays(f"run-{task}-{group.name}")["audio"][names.index(run["target"])]
-    raise KeyError(run["target"])
 
 
 def _left(method: Method, budget: int, shared: float) -> int:
@@ -313,9 +282,3 @@ def _grouped(cases: tuple[Case, ...], size: int) -> Iterator[Group]:
             filled = chosen + [chosen[-1]] * (size - len(chosen))
             yield Group(f"g{number:03d}", filled, len(chosen))
             number += 1
-
-
-def _curve(found: Found, i: int, count: int) -> dict[str, list[float]]:
-    """The curve of one target of a group of `count`."""
-    course, seconds = found.solution.course, found.passed / count
-    return thinned({"renders": course.renders[i], "seconds": seconds, "loss": course.loss[i]})

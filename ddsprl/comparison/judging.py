@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.comparison.keys import Stream, stream
-from ddsprl.comparison.suites import Case
+from ddsprl.comparison.suites import Case, Stream
 from ddsprl.fitting.core.archive import BAD_LOSS
 from ddsprl.fitting.core.problem import Problem, Target
+from ddsprl.measuring.keys import stream
 from ddsprl.sharding import shard_batch
 from synth_jax import Note
 

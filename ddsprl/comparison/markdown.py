@@ -1,8 +1,10 @@
 """Tables of a comparison, as Markdown and as rows for the page; nothing is computed here."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from ddsprl.comparison.summary import REFERENCES, Results, labels_of
+from ddsprl.measuring.intervals import interval_text
+from ddsprl.measuring.tables import Table, titled
 
 TITLES = {"random": "Random presets", "bank": "The shipped presets", "recordings": "Recordings"}
 # Field of a summary row, heading, and digits after the point.
@@ -37,20 +39,6 @@ TOTAL_COLUMNS = (
 )
 
 
-class Table(NamedTuple):
-    """A table to show.
-
-    Attributes:
-        title: what it is about.
-        header: headings.
-        rows: texts, as many as headings.
-    """
-
-    title: str
-    header: list[str]
-    rows: list[list[str]]
-
-
 def tables(results: Results) -> list[Table]:
     """All tables, in order."""
     found: list[Table] = []
@@ -67,8 +55,7 @@ def tables(results: Results) -> list[Table]:
 
 def markdown(results: Results) -> str:
     """The whole text of `table.md`."""
-    blocks = [f"## {table.title}\n\n{_grid(table)}" for table in tables(results)]
-    return "\n\n".join(["# Comparison", introduction(results), *blocks]) + "\n"
+    return "\n\n".join(["# Comparison", introduction(results), *map(titled, tables(results))]) + "\n"
 
 
 def introduction(results: Results) -> str:
@@ -95,16 +82,6 @@ def introduction(results: Results) -> str:
             "Targets whose reference is not above the floor are left out of the excess, for all methods."
         )
     return " ".join(lines)
-
-
-def interval_text(value: list[float] | float | None, digits: int) -> str:
-    """A number, with its interval if it has one."""
-    if value is None:
-        return ""
-    if not isinstance(value, list):
-        return f"{value:,.{digits}f}"
-    estimate, low, high = (f"{x:,.{digits}f}" for x in value)
-    return f"{estimate} [{low}, {high}]"
 
 
 def _figures(entry: dict[str, Any], place: str) -> Table:
@@ -157,12 +134,3 @@ def _gradient_costs(results: Results) -> Table:
             rows.append([label, str(cost["batch"]), length, *figures, f"{1e3 * cost['score_s']:.3f}"])
     header = ["method", "batch", "clip", "measured", "charged", "one render (ms)"]
     return Table("Cost of a gradient, in renders of the same batch", header, rows)
-
-
-def _grid(table: Table) -> str:
-    widths = [max(len(text) for text in column) for column in zip(table.header, *table.rows, strict=True)]
-    lines = [table.header, ["-" * width for width in widths], *table.rows]
-    return "\n".join(
-        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
-        for line in lines
-    )

@@ -1,27 +1,44 @@
-"""Options of a comparison: the command line over the configuration file over the defaults here."""
+"""Options of a comparison: the command line over the configuration file over the defaults here.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+    defaults: {suite: presets, budgets: [2048, 8192], seeds: 3}     # the command line overrides these
+    methods:
+      - label: cma_es                  # in tables; unique
+        solver: cma_es                 # a name of the solver registry
+        start: library                 # a name of the start registry; `library` if left out
+        count: 64                      # positions to start at; 64 if left out
+        charge_shared: true            # shared work is paid from the budget; false if left out
+        times: 10                      # it may spend ten times the budget; 1 if left out
+        settings: {population: 32}     # of the solver; the rest at their defaults
+
+Every key that is not known is an error that names the nearest one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 
-from ddsprl.comparison.plan import Method, Plan, load_plan
+from ddsprl.comparison.plan import DEFAULT_COUNT, DEFAULT_START, Experiment, Method, TargetSettings
+from ddsprl.comparison.pricing import MEASURED
+from ddsprl.comparison.suites import SUITES
 from ddsprl.fitting.core.budget import GRADIENT_COST
-from ddsprl.io import UserError, did_you_mean
+from ddsprl.io import UserError
+from ddsprl.io.checks import all_different, known_names, one_of, plain_name, within
 from ddsprl.io.cli import parse_command_line
+from ddsprl.io.errors import did_you_mean
+from ddsprl.io.settings import of_kind, read_yaml
 
 PROGRAM = "python -m ddsprl.compare"
 DESCRIPTION = (
     "Compare search methods at equal budget, on presets whose knobs are known or on recordings. What is "
     "finished is kept under --out: the same command goes on where it was interrupted."
 )
-SUITES = {"presets": ("random", "bank"), "random": ("random",), "bank": ("bank",), "recordings": ()}
 NOTES = ("given", "estimated")
-# Instead of a number: measured when the comparison begins.
-MEASURED = "measured"
 LEAST_PRICE, MOST_PRICE = 1, 100
+MOST_STARTS, MOST_TIMES = 4096, 1000
+TOP = ("defaults", "methods")
 # Values where neither the command line nor the configuration says anything.
 FALLBACK: dict[str, Any] = {
     "suite": "presets",
@@ -36,6 +53,17 @@ FALLBACK: dict[str, Any] = {
     "group": None,
     "gradient_cost": GRADIENT_COST,
     "players": 8,
+}
+# Least and most of every number that is bounded.
+RANGES: dict[str, tuple[float, float]] = {
+    "seeds": (1, 100),
+    "targets": (1, 4096),
+    "group": (1, 4096),
+    "sample_rate": (8_000, 96_000),
+    "seconds": (0.1, 10.0),
+    "max_seconds": (0.25, 10.0),
+    "seed": (0, 2**32 - 1),
+    "players": (0, 64),
 }
 
 
@@ -84,36 +112,27 @@ class CompareOptions:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Options with every value settled; attributes as in `CompareOptions`."""
+class Output:
+    """Where a comparison goes, and what is shown of it.
 
-    out: Path
-    methods: tuple[Method, ...]
-    suite: str
-    folder: Path
-    notes: str
-    budgets: tuple[int, ...]
-    seeds: int
-    targets: int | None
+    Attributes:
+        directory: of pieces and results.
+        ratio: two labels whose medians are divided, or nothing.
+        players: targets that can be listened to in the report.
+        quiet: no progress display.
+    """
+
+    directory: Path
     ratio: tuple[str, ...]
-    sample_rate: int
-    seconds: float
-    max_seconds: float
-    seed: int
-    group: int | None
-    gradient_cost: float | str
     players: int
     quiet: bool
 
-    def record(self) -> dict[str, Any]:
-        """What the numbers depend on, as JSON holds it; no paths."""
-        shown = ("suite", "notes", "seeds", "targets", "sample_rate", "seed", "group", "gradient_cost")
-        record: dict[str, Any] = {name: getattr(self, name) for name in shown}
-        if self.suite == "recordings":
-            record |= {"folder": self.folder.resolve().name, "max_seconds": self.max_seconds}
-        else:
-            record["seconds"] = self.seconds
-        return record | {"budgets": list(self.budgets), "methods": [m.record() for m in self.methods]}
+
+class Settings(NamedTuple):
+    """Options with every value settled and checked."""
+
+    experiment: Experiment
+    output: Output
 
 
 def parse_options(arguments: Sequence[str]) -> CompareOptions:
@@ -137,36 +156,94 @@ def settle(options: CompareOptions, *, solvers: Sequence[str], starts: Sequence[
     Raises:
         UserError: something is unknown or outside its range.
     """
-    plan = load_plan(options.config, solvers=solvers, starts=starts, options=tuple(FALLBACK))
-    values = {name: _value(options, plan, name) for name in FALLBACK}
-    settings = Settings(
-        out=options.out,
-        methods=plan.choose(options.methods),
+    methods, defaults = read_configuration(options.config, solvers=solvers, starts=starts)
+    values = {name: _value(options, defaults, name) for name in FALLBACK}
+    _check(values)
+    chosen = _chosen(methods, options.methods)
+    if options.ratio and len(options.ratio) != 2:
+        raise UserError(f"--ratio: {' '.join(options.ratio)} must be two labels of methods")
+    for label in options.ratio:
+        one_of("--ratio", label, [method.label for method in chosen])
+    targets = TargetSettings(
         folder=options.folder,
-        ratio=options.ratio,
-        quiet=options.quiet,
-        **values,
+        count=values["targets"],
+        **{name: values[name] for name in ("suite", "notes", "sample_rate", "seconds", "max_seconds")},
     )
-    _check(settings)
-    return settings
+    searched = {name: values[name] for name in ("budgets", "seeds", "seed", "group", "gradient_cost")}
+    output = Output(options.out, options.ratio, values["players"], options.quiet)
+    return Settings(Experiment(targets=targets, methods=chosen, **searched), output)
 
 
-def _value(options: CompareOptions, plan: Plan, name: str) -> Any:
+def read_configuration(
+    path: Path, *, solvers: Sequence[str], starts: Sequence[str]
+) -> tuple[tuple[Method, ...], Mapping[str, Any]]:
+    """Methods of a configuration file, in its order, and its defaults for options, by name.
+
+    Args:
+        path: of the YAML file.
+        solvers: names of the solver registry.
+        starts: names of the start registry.
+
+    Raises:
+        UserError: it cannot be read, or something in it is not known.
+    """
+    content = read_yaml(path, expected=f"the keys {' and '.join(TOP)}")
+    known_names(str(path), "key", content, TOP)
+    defaults = content.get("defaults") or {}
+    if not isinstance(defaults, dict):
+        raise UserError(f"{path}: defaults must be options by name")
+    known_names(f"{path}: defaults", "key", defaults, FALLBACK)
+    entries = content.get("methods")
+    if not isinstance(entries, list) or not entries:
+        raise UserError(f"{path}: methods must be a list with at least one method")
+    methods = tuple(
+        _method(entry, f"{path}: methods[{i}]", solvers, starts) for i, entry in enumerate(entries)
+    )
+    all_different(f"{path}: methods", [method.label for method in methods])
+    return methods, defaults
+
+
+def _method(entry: Any, where: str, solvers: Sequence[str], starts: Sequence[str]) -> Method:
+    if not isinstance(entry, dict):
+        raise UserError(f"{where}: must hold label, solver, start, count, charge_shared, times and settings")
+    known_names(where, "key", entry, [f.name for f in fields(Method)])
+    solver, start = entry.get("solver"), entry.get("start", DEFAULT_START)
+    if solver is None:
+        raise UserError(f"{where}: solver is missing; one of {', '.join(solvers)}")
+    one_of(f"{where}: solver", solver, solvers)
+    one_of(f"{where}: start", start, starts)
+    label, settings = entry.get("label", solver), entry.get("settings") or {}
+    plain_name(f"{where}: label", label)
+    if not isinstance(settings, dict):
+        raise UserError(f"{where}: settings must be values by name")
+    count = of_kind(entry.get("count", DEFAULT_COUNT), int, f"{where}: count")
+    times = of_kind(entry.get("times", 1), int, f"{where}: times")
+    within(f"{where}: count", count, 1, MOST_STARTS)
+    within(f"{where}: times", times, 1, MOST_TIMES)
+    charge_shared = of_kind(entry.get("charge_shared", False), bool, f"{where}: charge_shared")
+    return Method(label, solver, start, count, charge_shared, times, settings)
+
+
+def _chosen(methods: Sequence[Method], labels: Sequence[str]) -> tuple[Method, ...]:
+    """The methods of some labels, in that order; all of them if there are none."""
+    known = {method.label: method for method in methods}
+    known_names("--methods", "method", labels, known)
+    all_different("--methods", labels)
+    return tuple(known[label] for label in labels) if labels else tuple(methods)
+
+
+def _value(options: CompareOptions, defaults: Mapping[str, Any], name: str) -> Any:
+    """What the command line says, else the file, else nothing but the fallback."""
     given = getattr(options, name)
     if given is None:
-        given = plan.defaults.get(name)
-    value = FALLBACK[name] if given is None else given
+        given = defaults.get(name)
+    if given is None:
+        return FALLBACK[name]
     if name == "gradient_cost":
-        return _price(value)
-    if name == "budgets":
-        value = tuple(value) if isinstance(value, list | tuple) else (value,)
+        return _price(given)
     example = FALLBACK[name]
-    kind = str if isinstance(example, str) else (int, float) if isinstance(example, float) else int
-    items = value if name == "budgets" else () if value is None else (value,)
-    for item in items:
-        if not isinstance(item, kind) or isinstance(item, bool):
-            raise UserError(f"{options.config}: defaults: {name} is {item!r}, which is of the wrong kind")
-    return value
+    kind = tuple[int, ...] if name == "budgets" else int if example is None else type(example)
+    return of_kind(given, kind, f"{options.config}: defaults: {name}")
 
 
 def _price(value: Any) -> float | str:
@@ -184,40 +261,14 @@ def _price(value: Any) -> float | str:
     return int(number) if number.is_integer() else number
 
 
-def _check(settings: Settings) -> None:
-    labels = [method.label for method in settings.methods]
-    _one_of("--suite", settings.suite, tuple(SUITES))
-    _one_of("--notes", settings.notes, NOTES)
-    for name, low, high in (
-        ("seeds", 1, 100),
-        ("sample_rate", 8_000, 96_000),
-        ("seconds", 0.1, 10.0),
-        ("max_seconds", 0.25, 10.0),
-        ("seed", 0, 2**32 - 1),
-        ("players", 0, 64),
-    ):
-        _within(name, getattr(settings, name), low, high)
-    for name in ("targets", "group"):
-        if getattr(settings, name) is not None:
-            _within(name, getattr(settings, name), 1, 4096)
-    if not settings.budgets or len(set(settings.budgets)) < len(settings.budgets):
-        raise UserError(f"--budgets: {settings.budgets} must be different numbers, at least one")
-    for budget in settings.budgets:
-        _within("budgets", budget, 1, 10**8)
-    if settings.ratio and len(settings.ratio) != 2:
-        raise UserError(f"--ratio: {' '.join(settings.ratio)} must be two labels of methods")
-    for label in settings.ratio:
-        _one_of("--ratio", label, labels)
-
-
-def _within(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        option = name.replace("_", "-")
-        raise UserError(f"--{option} is {value}, allowed are {low} to {high}")
-
-
-def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise UserError(
-            f"{option} is {value!r}{did_you_mean(value, allowed)}; allowed are {', '.join(allowed)}"
-        )
+def _check(values: Mapping[str, Any]) -> None:
+    one_of("--suite", values["suite"], SUITES)
+    one_of("--notes", values["notes"], NOTES)
+    for name, (low, high) in RANGES.items():
+        if values[name] is not None:
+            within(f"--{name.replace('_', '-')}", values[name], low, high)
+    if not values["budgets"]:
+        raise UserError("--budgets: at least one is needed")
+    all_different("--budgets", values["budgets"])
+    for budget in values["budgets"]:
+        within("--budgets", budget, 1, 10**8)

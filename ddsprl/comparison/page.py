@@ -11,6 +11,7 @@ from ddsprl.comparison.markdown import TITLES, introduction, tables
 from ddsprl.comparison.summary import Results
 from ddsprl.drawing import page as report_page
 from ddsprl.drawing.page import cards, heading, paragraph, picture, sound_card
+from ddsprl.measuring.machine import record_text
 
 Sounds = Callable[[dict[str, Any]], np.ndarray]
 
@@ -38,7 +39,7 @@ def write_page(
         *(heading(table.title) + report_page.table(table.header, table.rows) for table in tables(results)),
         *_listening(results, target_sounds, sound_of),
         heading("Where"),
-        paragraph(_place(results)),
+        paragraph(record_text(results)),
     ]
     report_page.write_page(path, "Comparison", body)
 
@@ -77,9 +78,3 @@ def _listening(results: Results, target_sounds: dict[str, np.ndarray], sound_of:
         title = f"{TITLES[target['part']]}: {name} ({note})"
         blocks += [heading(title, level=3), cards(players)]
     return blocks
-
-
-def _place(results: Results) -> str:
-    machine, versions = results["machine"], results["versions"]
-    where = ", ".join(f"{key} {value}" for key, value in machine.items())
-    return f"{where}; " + ", ".join(f"{key} {value}" for key, value in versions.items())

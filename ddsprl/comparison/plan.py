@@ -1,30 +1,11 @@
-"""What is compared: methods by name, from a YAML file.
+"""What a comparison is of: methods, targets, and how often what is searched for."""
 
-    defaults: {suite: presets, budgets: [2048, 8192], seeds: 3}     # the command line overrides these
-    methods:
-      - label: cma_es                  # in tables; unique
-        solver: cma_es                 # a name of the solver registry
-        start: library                 # a name of the start registry; `library` if left out
-        count: 64                      # positions to start at; 64 if left out
-        charge_shared: true            # shared work is paid from the budget; false if left out
-        times: 10                      # it may spend ten times the budget; 1 if left out
-        settings: {population: 32}     # of the solver; the rest at their defaults
-
-Every key that is not known is an error that names the nearest one.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ddsprl.io import UserError, did_you_mean
-from ddsprl.io.yaml_files import read_yaml
-
 DEFAULT_START, DEFAULT_COUNT = "library", 64
-MOST_STARTS = 4096
-MOST_TIMES = 1000
-TOP = ("defaults", "methods")
 
 
 @dataclass(frozen=True)
@@ -62,104 +43,68 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A configuration file.
+class TargetSettings:
+    """Which targets.
 
     Attributes:
-        methods: in the order of the file.
-        defaults: of options, by name.
+        suite: `presets` (random and bank), `random`, `bank` or `recordings`.
+        folder: of recordings.
+        notes: whether midi and gate are `given` or `estimated`.
+        count: most targets of each part; None for 64 random ones and the whole of the others.
+        sample_rate: in Hz.
+        seconds: length of the presets' clips.
+        max_seconds: longest stretch of a recording.
     """
 
+    suite: str
+    folder: Path
+    notes: str
+    count: int | None
+    sample_rate: int
+    seconds: float
+    max_seconds: float
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that the numbers depend on.
+
+    Attributes:
+        targets: which ones.
+        methods: in the order of tables.
+        budgets: renders for a target, each with tables of its own.
+        seeds: runs of every method on every target.
+        seed: of everything random.
+        group: targets worked on together; None until it is known what suits the machine.
+        gradient_cost: renders that a gradient is charged as, or `measured`.
+    """
+
+    targets: TargetSettings
     methods: tuple[Method, ...]
-    defaults: Mapping[str, Any]
+    budgets: tuple[int, ...]
+    seeds: int
+    seed: int
+    group: int | None
+    gradient_cost: float | str
 
-    def choose(self, labels: Sequence[str]) -> tuple[Method, ...]:
-        """The methods of some labels, in that order; all of them if there are none.
-
-        Raises:
-            UserError: no such method, or one twice.
-        """
-        known = {method.label: method for method in self.methods}
-        for label in labels:
-            if label not in known:
-                hint = did_you_mean(label, known) or f"; there are {', '.join(known)}"
-                raise UserError(f"--methods: no method {label!r} in the configuration{hint}")
-        if len(set(labels)) < len(labels):
-            raise UserError(f"--methods: {' '.join(labels)} names a method twice")
-        return tuple(known[label] for label in labels) if labels else self.methods
-
-
-def load_plan(path: Path, *, solvers: Sequence[str], starts: Sequence[str], options: Sequence[str]) -> Plan:
-    """Read and check a configuration file.
-
-    Args:
-        path: of the YAML file.
-        solvers: names of the solver registry.
-        starts: names of the start registry.
-        options: names that `defaults` may set.
-
-    Raises:
-        UserError: it cannot be read, or something in it is not known.
-    """
-    content = read_yaml(path, expected=f"the keys {' and '.join(TOP)}")
-    _check_keys(content, TOP, str(path))
-    defaults = content.get("defaults") or {}
-    if not isinstance(defaults, dict):
-        raise UserError(f"{path}: defaults must be options by name")
-    _check_keys(defaults, options, f"{path}: defaults")
-    entries = content.get("methods")
-    if not isinstance(entries, list) or not entries:
-        raise UserError(f"{path}: methods must be a list with at least one method")
-    methods = tuple(
-        _method(entry, f"{path}: methods[{i}]", solvers, starts) for i, entry in enumerate(entries)
-    )
-    labels = [method.label for method in methods]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise UserError(f"{path}: methods: {label!r} stands there twice; labels must be unique")
-    return Plan(methods, defaults)
-
-
-def _method(entry: Any, where: str, solvers: Sequence[str], starts: Sequence[str]) -> Method:
-    if not isinstance(entry, dict):
-        raise UserError(f"{where}: must hold label, solver, start, count, charge_shared, times and settings")
-    _check_keys(entry, [f.name for f in fields(Method)], where)
-    solver = entry.get("solver")
-    if solver is None:
-        raise UserError(f"{where}: solver is missing; one of {', '.join(solvers)}")
-    start, settings = entry.get("start", DEFAULT_START), entry.get("settings") or {}
-    for name, value, allowed in (("solver", solver, solvers), ("start", start, starts)):
-        if value not in allowed:
-            hint = did_you_mean(str(value), allowed) or f"; allowed are {', '.join(allowed)}"
-            raise UserError(f"{where}: {name} is {value!r}{hint}")
-    label = entry.get("label", solver)
-    if not isinstance(label, str) or not label.replace("_", "").replace("-", "").isalnum():
-        raise UserError(f"{where}: label is {label!r}; letters, digits, - and _ are allowed")
-    if not isinstance(settings, dict):
-        raise UserError(f"{where}: settings must be values by name")
-    count = _whole(entry, "count", DEFAULT_COUNT, MOST_STARTS, where)
-    times = _whole(entry, "times", 1, MOST_TIMES, where)
-    charge_shared = entry.get("charge_shared", False)
-    if not isinstance(charge_shared, bool):
-        raise UserError(f"{where}: charge_shared is {charge_shared!r}, allowed are true and false")
-    return Method(label, solver, start, count, charge_shared, times, settings)
-
-
-def _whole(entry: Mapping[str, Any], name: str, default: int, most: int, where: str) -> int:
-    value = entry.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise UserError(f"{where}: {name} is {value!r}, allowed are 1 to {most}")
-    return value
+    def record(self) -> dict[str, Any]:
+        """As JSON holds it, without paths."""
+        targets = self.targets
+        record: dict[str, Any] = {
+            "suite": targets.suite,
+            "notes": targets.notes,
+            "targets": targets.count,
+            "sample_rate": targets.sample_rate,
+            **{name: getattr(self, name) for name in ("seeds", "seed", "group", "gradient_cost")},
+            "budgets": list(self.budgets),
+            "methods": [method.record() for method in self.methods],
+        }
+        if targets.suite == "recordings":
+            return record | {"folder": targets.folder.resolve().name, "max_seconds": targets.max_seconds}
+        return record | {"seconds": targets.seconds}
 
 
 def _frozen(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _frozen(item) for name, item in value.items()}
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
-
-
-def _check_keys(given: Mapping[str, Any], allowed: Sequence[str], where: str) -> None:
-    for key in given:
-        if key not in allowed:
-            hint = did_you_mean(str(key), allowed) or f"; allowed are {', '.join(allowed)}"
-            raise UserError(f"{where}: no key {key!r}{hint}")

@@ -9,10 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ddsprl.comparison.keys import Stream, stream
+from ddsprl.comparison.suites import Stream
 from ddsprl.fitting.core.problem import Problem, Target
+from ddsprl.measuring.keys import stream
 from ddsprl.sharding import shard_batch
 
+# Instead of a price: what a gradient costs when the comparison begins.
+MEASURED = "measured"
 # A round is some milliseconds, and a machine with other work to do spoils several of them.
 ROUNDS = 25
 # Sixteenths are exact in binary.

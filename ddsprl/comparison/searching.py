@@ -2,15 +2,15 @@
 
 import math
 import time
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.comparison.keys import Stream, stream
 from ddsprl.comparison.plan import Method
-from ddsprl.comparison.suites import Case
+from ddsprl.comparison.suites import Case, Stream
 from ddsprl.fitting.core.budget import Progress, plan_budget
 from ddsprl.fitting.core.problem import Target
 from ddsprl.fitting.core.solve import Solution, solve
@@ -18,7 +18,15 @@ from ddsprl.fitting.core.solver import iteration_cost, legs_of
 from ddsprl.fitting.inversion.inverter import Inverter
 from ddsprl.fitting.solvers.registry import make_solver
 from ddsprl.fitting.starts.registry import StartRequest, make_starts
+from ddsprl.measuring.keys import stream
 from synth_jax import load_bank, shipped_presets_dir
+
+# Places of a curve that are kept at most: far finer than can be drawn.
+CURVE_POINTS = 64
+
+# Lists of one length: `renders` (charged), `seconds` (of one target), `loss` (the search's own best so far).
+# It is a staircase: between two places the loss is that of the earlier one.
+Curve = dict[str, list[float]]
 
 
 class Found(NamedTuple):
@@ -31,6 +39,11 @@ class Found(NamedTuple):
 
     solution: Solution
     passed: np.ndarray
+
+    def curve(self, i: int, count: int) -> Curve:
+        """The curve of one target, thinned; of a group of `count` that ran at once, its share of time."""
+        course, seconds = self.solution.course, self.passed / count
+        return thinned({"renders": course.renders[i], "seconds": seconds, "loss": course.loss[i]})
 
 
 class Searcher:
@@ -112,6 +125,25 @@ class Searcher:
         )
         points, _ = make_starts(self.method.start, request)
         return points
+
+
+def thinned(curve: Mapping[str, Any]) -> Curve:
+    """A curve where it got better, and its end; at most `CURVE_POINTS` places.
+
+    What is more than that is chosen evenly over the logarithm of the renders. Thinning twice changes nothing.
+    A search that begins to hear other noise on its way begins a best of its own: there the staircase stays at
+    what it had until that one first improves, and may then stand higher.
+    """
+    arrays = {name: np.asarray(curve[name], np.float64) for name in ("renders", "seconds", "loss")}
+    loss = arrays["loss"]
+    if not len(loss):
+        return {name: [] for name in arrays}
+    kept = np.union1d(np.flatnonzero(np.diff(loss, prepend=np.inf) < 0), len(loss) - 1)
+    if len(kept) > CURVE_POINTS:
+        places = arrays["renders"][kept]
+        spread = np.geomspace(max(places[0], 1.0), max(places[-1], 1.0), CURVE_POINTS)
+        kept = kept[np.unique(np.clip(np.searchsorted(places, spread), 0, len(kept) - 1))]
+    return {name: array[kept].tolist() for name, array in arrays.items()}
 
 
 def _shipped(instrument: str) -> np.ndarray:

@@ -7,7 +7,9 @@ asked for.
 """
 
 import dataclasses
+import enum
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,12 +18,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.comparison.keys import Stream, stream
+from ddsprl.comparison.plan import TargetSettings
 from ddsprl.features.loudness import ungated_loudness
 from ddsprl.fitting.inversion.inverter import Inverter
 from ddsprl.fitting.inversion.recording import choose_pitch, most_plausible, pitch_hypotheses, ready
 from ddsprl.fitting.starts.registry import SharedWork, page_work
 from ddsprl.io import UserError, estimate_gate, expand_inputs, load_audio
+from ddsprl.io.checks import within
+from ddsprl.io.settings import of_kind
+from ddsprl.measuring.keys import stream
 from ddsprl.plant import in_chunks
 from synth_jax import Instrument, Note, load_bank, shipped_presets_dir
 
@@ -29,6 +34,23 @@ MIDI_RANGE, GATE_RANGE_S = (36.0, 84.0), (0.1, 0.4)
 QUIETEST_LUFS = -50.0
 BLOCK = 64
 MANIFEST = "manifest.json"
+# Parts of every suite.
+SUITES = {"presets": ("random", "bank"), "random": ("random",), "bank": ("bank",), "recordings": ()}
+
+
+class Stream(enum.IntEnum):
+    """What a key of `ddsprl.measuring.keys.stream` is for.
+
+    The sound of a target is drawn from `TARGET`, searches from `SEARCH`, references from `REFERENCE`, and
+    every preset that is judged, whoever found it, is heard under the same keys from `JUDGE`.
+    """
+
+    TARGET = 1
+    NOTE = 2
+    REFERENCE = 3
+    SEARCH = 4
+    START = 5
+    JUDGE = 6
 
 
 @dataclass(frozen=True)
@@ -100,34 +122,40 @@ def preset_suite(synth: Instrument, *, parts: tuple[str, ...], count: int | None
     return Suite(tuple(cases), rejected)
 
 
-def recording_suite(
-    folder: Path, inverters: dict[float, Inverter], make, *, sample_rate, max_s, count, given: bool, seed: int
-) -> Suite:
-    """Recordings of a folder; notes from its `manifest.json` where given, estimated elsewhere.
+def make_suite(settings: TargetSettings, seed: int, inverter_of: Callable[[float], Inverter]) -> Suite:
+    """All targets of a comparison.
 
     Args:
-        folder: of audio files.
-        inverters: by length; missing ones are added, made by `make(duration_s)`.
-        make: see there.
-        sample_rate: of comparison, Hz.
-        max_s: longest clip.
-        count: most recordings; all if None.
-        given: whether the manifest's notes are used.
+        settings: which ones.
         seed: of the comparison.
+        inverter_of: the programs and the library of clips of a length in seconds.
+
+    Raises:
+        UserError: a recording cannot be used, or too few presets can be heard.
+    """
+    if settings.suite == "recordings":
+        return recording_suite(settings, seed, inverter_of)
+    inverter = inverter_of(settings.seconds)
+    parts = SUITES[settings.suite]
+    suite = preset_suite(inverter.problem.instrument, parts=parts, count=settings.count, seed=seed)
+    if settings.notes == "given":
+        return suite
+    return suite._replace(cases=tuple(estimated(case, inverter, seed=seed) for case in suite.cases))
+
+
+def recording_suite(settings: TargetSettings, seed: int, inverter_of: Callable[[float], Inverter]) -> Suite:
+    """Recordings of a folder; notes from its `manifest.json` where given, estimated elsewhere.
 
     Raises:
         UserError: a file or the manifest cannot be used.
     """
-    known = _manifest(folder) if given else {}
-    files = recordings_of(folder)[:count]
+    known = _manifest(settings.folder) if settings.notes == "given" else {}
     cases = []
-    for file in files:
+    for file in recordings_of(settings.folder)[: settings.count]:
         note = known.get(file.name, {})
-        clip = load_audio(file, sample_rate=sample_rate)
-        heard = ready(clip, midi=note.get("midi"), gate_s=note.get("gate_s"), max_s=max_s)
-        if heard.duration_s not in inverters:
-            inverters[heard.duration_s] = make(heard.duration_s)
-        inverter = inverters[heard.duration_s]
+        clip = load_audio(file, sample_rate=settings.sample_rate)
+        heard = ready(clip, midi=note.get("midi"), gate_s=note.get("gate_s"), max_s=settings.max_seconds)
+        inverter = inverter_of(heard.duration_s)
         midi = choose_pitch(heard, inverter, stream(seed, Stream.NOTE, file.stem))
         played = Note(float(midi), float(heard.gate_s), 1.0)
         tried = _tried(heard.midi, float(heard.gate_s), inverter)
@@ -235,6 +263,8 @@ def _manifest(folder: Path) -> dict[str, dict]:
     for name, entry in known.items():
         for field, low, high in (("midi", 0.0, 127.0), ("gate_s", 0.0, 10.0)):
             value = entry.get(field)
-            if value is not None and not (isinstance(value, int | float) and low <= value <= high):
-                raise UserError(f"{path}: {name}: {field} is {value!r}, allowed are {low:g} to {high:g}")
+            if value is not None:
+                where = f"{path}: {name}: {field}"
+                entry[field] = of_kind(value, float, where)
+                within(where, entry[field], low, high)
     return known

@@ -6,7 +6,6 @@ whose random reference is not above its noise floor measures nothing: it is left
 for all methods alike, and counted.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,8 +13,8 @@ import numpy as np
 
 from ddsprl.comparison.pricing import dearest
 from ddsprl.fitting.core.solver import COUNTS
+from ddsprl.measuring.intervals import estimate
 from ddsprl.metrics import (
-    Interval,
     excess_ratio,
     median_interval,
     median_ratio_interval,
@@ -23,7 +22,6 @@ from ddsprl.metrics import (
     win_rate_interval,
 )
 
-SEED = 0
 JUDGES = ("loss", "yardstick")
 MEDIANS = ("loss", "yardstick", "parameter_error", "seconds", "mss", "wmfcc", "sot", "rms_cosine")
 MEANS = ("renders", "gradients", "shared", "charged")
@@ -117,7 +115,7 @@ def _entry(results: Results, part: str, budget: int, ratio: Sequence[str]) -> di
         entry["ratio"] = {
             "of": a,
             "to": b,
-            **{judge: _listed(median_ratio_interval, *pair) for judge, pair in pairs.items()},
+            **{judge: estimate(median_ratio_interval, *pair) for judge, pair in pairs.items()},
         }
     return entry
 
@@ -127,12 +125,12 @@ def _row(results: Results, part: str, budget: int, label: str, kept: dict[str, A
     row: dict[str, Any] = {}
     for field in MEDIANS:
         values = table_of(results, part, budget, label, field)
-        row[field] = None if values is None else _listed(median_interval, values)
+        row[field] = None if values is None else estimate(median_interval, values)
     for judge in JUDGES:
-        row[f"{judge}_excess"] = _listed(median_interval, kept[judge][label])
+        row[f"{judge}_excess"] = estimate(median_interval, kept[judge][label])
         limit = reference_of(results, part, "percent", judge)
         values = table_of(results, part, budget, label, judge)
-        row[f"{judge}_success"] = None if limit is None else _listed(share_interval, values, limit)
+        row[f"{judge}_success"] = None if limit is None else estimate(share_interval, values, limit)
     for fields, combined in ((MEANS, np.mean), (TOTALS, np.sum)):
         for field in fields:
             values = table_of(results, part, budget, label, field)
@@ -153,8 +151,8 @@ def _references(results: Results, part: str, usable: dict[str, Any]) -> dict[str
             if values is None or not values.any():
                 continue
             floor, best = (reference_of(results, part, x, judge) for x in ("floor", "best_4096"))
-            row[judge] = _listed(median_interval, values)
-            row[f"{judge}_excess"] = _listed(
+            row[judge] = estimate(median_interval, values)
+            row[f"{judge}_excess"] = estimate(
                 median_interval, excess_ratio(values, floor, best)[usable[judge]]
             )
         if row:
@@ -167,15 +165,7 @@ def _wins(results: Results, part: str, budget: int, judge: str) -> list[dict[str
     labels = labels_of(results)
     tables = {label: table_of(results, part, budget, label, judge) for label in labels}
     return [
-        {"a": a, "b": b, "rate": _listed(win_rate_interval, tables[a], tables[b])}
+        {"a": a, "b": b, "rate": estimate(win_rate_interval, tables[a], tables[b])}
         for i, a in enumerate(labels)
         for b in labels[i + 1 :]
     ]
-
-
-def _listed(interval, *values) -> list[float] | None:
-    """Estimate, low and high; None if there is nothing to estimate from."""
-    if any(np.size(x) == 0 for x in values):
-        return None
-    found: Interval = interval(*values, seed=SEED)
-    return [float(x) for x in found] if all(math.isfinite(x) for x in found) else None

@@ -14,8 +14,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ddsprl.drawing.parts import legible, panel_title, png
-from ddsprl.drawing.style import DPI, FAINT, INK, MATCH, PAPER, SOFT, STYLE, TARGET
+from ddsprl.drawing.style import (
+    DPI,
+    FAINT,
+    INK,
+    MATCH,
+    PAPER,
+    SOFT,
+    STYLE,
+    TARGET,
+    legible,
+    panel_title,
+    png,
+)
 
 WIDTH_PX, HEAD_PX, LEAST_PX, ROW_PX = 1600, 150, 700, 19
 LANE = 0.8  # part of its lane that a knob's range takes
@@ -100,7 +111,7 @@ def edits_png(
     Args:
         names: of the knobs to be shown.
         knobs: positions in [0, 1] of the start and after every edit, `[steps + 1, knobs]`.
-        losses: likewise `[steps + 1]`.
+        losses: after each of them, `[steps + 1]`.
         edits: one for every step, with `step` (from 1), `module`, `loss`, `best` (whether it was the best so
             far) and `changes`, texts.
         title: the headline.

@@ -4,10 +4,9 @@ Drawn with matplotlib's object interface, without pyplot: no window, no current 
 behind in memory however many reports are drawn.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from textwrap import wrap
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -17,73 +16,119 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, SubplotSpec
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ddsprl.drawing.parts import draw_sensitivity, draw_verdicts, legible, panel_title, png
-from ddsprl.drawing.style import DPI, FAINT, INK, MATCH, PAPER, RANDOM, SOFT, STYLE, TARGET
-from ddsprl.io.atomic import replacing
+from ddsprl.drawing.knobs import draw_sensitivity
+from ddsprl.drawing.spectrogram import LOWEST_HZ, RANGE_DB, log_spectrogram_db
+from ddsprl.drawing.style import (
+    DPI,
+    FAINT,
+    INK,
+    MATCH,
+    PAPER,
+    RANDOM,
+    SOFT,
+    STYLE,
+    TARGET,
+    VERDICTS,
+    legible,
+    panel_title,
+    png,
+)
 
 SIZE_PX = (1600, 1160)
 LEFT, RIGHT = 0.052, 0.945  # margins, as parts of the width
 MOST_KNOBS = 14
-RANGE_DB = 80.0
-LOWEST_HZ = 30.0
 MOST_TERMS = 9
 
 Curve = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 
-def draw_match_report(path: str | os.PathLike[str], **contents) -> None:
-    """Draws the report of one match as a PNG of 1600 x 1160 pixels.
+class Heading(NamedTuple):
+    """Words above the pictures.
 
-    Args:
-        path: the PNG file; replaced if it exists.
-        **contents: as of `match_report_png`.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
-    picture = match_report_png(**contents)
-    with replacing(Path(path)) as temporary:
-        temporary.write_bytes(picture)
-
-
-def match_report_png(
-    *,
-    sample_rate: int,
-    target: np.ndarray,
-    match: np.ndarray,
-    random_reference: Mapping[str, float],
-    curve: Curve,
-    terms: Mapping[str, float],
-    reference_terms: Mapping[str, float],
-    title: str,
-    subtitle: str,
-    remark: str = "",
-    facts: Mapping[str, str] | None = None,
-    rises: Mapping[str, float] | None = None,
-    noise_floor: float | None = None,
-    curve_x_label: str = "renders",
-    verdicts: tuple[Sequence[float], Sequence[str]] | None = None,
-) -> bytes:
-    """The report of one match, a PNG.
-
-    Args:
-        sample_rate: of both sounds, in Hz.
-        target: the sound asked for, [n].
-        match: the sound found, [m].
-        random_reference: losses to compare with, by name, such as `{"best of 512 random": 3.2}`;
-            horizontal lines in the loss curve, and the first name labels `reference_terms`.
-        curve: best loss so far, by name: `{"relaxed": (x, loss), "snapped": (x, loss)}`.
-        terms: weighted loss terms of the match, by name.
-        reference_terms: the same terms of the random reference.
+    Attributes:
         title: the headline, such as the target's name.
         subtitle: one line below it.
         remark: a sentence below that, on two lines if need be.
-        facts: a few short values by name, shown as a table at the top right (midi, gate, loss).
+        facts: a few short values by name, a table at the top right (midi, gate, loss).
+    """
+
+    title: str
+    subtitle: str
+    remark: str = ""
+    facts: Mapping[str, str] = {}
+
+
+class Sounds(NamedTuple):
+    """What was asked for and what was found.
+
+    Attributes:
+        sample_rate: in Hz.
+        target: `[n]`.
+        match: `[m]`.
+    """
+
+    sample_rate: int
+    target: np.ndarray
+    match: np.ndarray
+
+
+class Course(NamedTuple):
+    """How the search went.
+
+    Attributes:
+        curve: best loss so far, by name: `{"relaxed": (x, loss), "snapped": (x, loss)}`.
+        references: losses to compare with, by name, such as `{"best of 512 random": 3.2}`: lines.
+        noise_floor: the loss that the true preset would have, if known; one more line.
+        x_label: what the x axis counts.
+        verdicts: where on that axis the search's monitor was heard, and what it said there (of
+            `ddsprl.drawing.style.VERDICTS`); no band of it if None.
+    """
+
+    curve: Curve
+    references: Mapping[str, float]
+    noise_floor: float | None = None
+    x_label: str = "renders"
+    verdicts: tuple[Sequence[float], Sequence[str]] | None = None
+
+
+class Terms(NamedTuple):
+    """Weighted loss terms by name.
+
+    Attributes:
+        match: of what was found.
+        reference: of the first of the course's references.
+    """
+
+    match: Mapping[str, float]
+    reference: Mapping[str, float]
+
+
+def match_png(
+    heading: Mapping[str, Any],
+    sounds: Mapping[str, Any],
+    course: Mapping[str, Any],
+    terms: Mapping[str, Any],
+    rises: Mapping[str, float] | None = None,
+) -> bytes:
+    """`report_png` of records as plain mappings, as they come from another process."""
+    return report_png(Heading(**heading), Sounds(**sounds), Course(**course), Terms(**terms), rises)
+
+
+def report_png(
+    heading: Heading,
+    sounds: Sounds,
+    course: Course,
+    terms: Terms,
+    rises: Mapping[str, float] | None = None,
+) -> bytes:
+    """The report of one match, a PNG of 1600 x 1160 pixels.
+
+    Args:
+        heading: words above.
+        sounds: spectrograms and waveforms.
+        course: the loss curve.
+        terms: bars, the match above the reference.
         rises: by knob, how much the loss rises when it is moved; no chart of it if None.
-        noise_floor: the loss that the true preset would have, if known; one more line in the loss curve.
-        curve_x_label: what the x axis of the loss curve counts.
-        verdicts: where on that axis the search's monitor was heard, and what it said there (stable, plateau,
-            diverging); no band of it if None.
     """
     # The style has to hold while drawing too: ticks are made then. It is restored afterwards.
     with matplotlib.rc_context(STYLE):
@@ -93,15 +138,11 @@ def match_report_png(
         grid.update(left=LEFT, right=RIGHT, top=0.85, bottom=0.055, hspace=0.24, wspace=0.13)
         panels = 2 if rises is None else 3
         lower = grid[1, :].subgridspec(1, panels, wspace=0.26 if panels == 2 else 0.42)
-        _draw_header(figure, title, subtitle, remark, facts or {})
-        _draw_sounds(figure, grid, sample_rate, np.asarray(target, float), np.asarray(match, float))
-        axes, band = _curve_axes(figure, lower[0], band=verdicts is not None)
-        _draw_curve(axes, curve, random_reference, noise_floor)
-        if band is not None and verdicts is not None:
-            draw_verdicts(band, *verdicts)
-        (axes if band is None else band).set_xlabel(curve_x_label)
-        reference_name = next(iter(random_reference), "random reference")
-        _draw_terms(figure.add_subplot(lower[1]), terms, reference_terms, reference_name)
+        _draw_header(figure, heading)
+        _draw_sounds(figure, grid, sounds)
+        _draw_course(figure, lower[0], course)
+        reference_name = next(iter(course.references), "random reference")
+        _draw_terms(figure.add_subplot(lower[1]), terms, reference_name)
         if rises is not None:
             _draw_rises(figure.add_subplot(lower[2]), rises)
         return png(figure)
@@ -115,58 +156,26 @@ def _draw_rises(axes: Axes, rises: Mapping[str, float]) -> None:
     axes.set_xlabel("rise of the loss: knob moved by a twentieth, or one choice")
 
 
-def log_spectrogram_db(
-    samples: np.ndarray, sample_rate: int, *, rows: int = 240
-) -> tuple[np.ndarray, np.ndarray]:
-    """Power spectrogram on a logarithmic frequency axis.
-
-    Args:
-        samples: [n].
-        sample_rate: in Hz.
-        rows: number of frequencies, spaced evenly in log frequency from 30 Hz to half the rate.
-
-    Returns:
-        The level in dB (any reference), [rows, frames], and the frequencies in Hz, [rows]. Frames are spread
-        evenly over the clip, the first centred on its first and the last on its last sample.
-    """
-    window = 2 ** round(np.log2(0.064 * sample_rate))
-    frames = 480
-    starts = np.round(np.linspace(0, max(samples.size - 1, 0), frames)).astype(int)
-    padded = np.pad(samples, (window // 2, window // 2 + 1))
-    framed = padded[starts[:, None] + np.arange(window)] * np.hanning(window)
-    power = np.square(np.abs(np.fft.rfft(framed, 2 * window, axis=1)))
-    edges_hz = np.geomspace(LOWEST_HZ, sample_rate / 2, rows + 1)
-    hz = np.sqrt(edges_hz[:-1] * edges_hz[1:])
-    bin_hz = sample_rate / (2 * window)
-    # Few bins a row at the bottom: interpolate. Many at the top: the mean of all, through a running sum.
-    running = np.concatenate([np.zeros((frames, 1)), np.cumsum(power, axis=1)], axis=1)
-    position = np.arange(running.shape[1]) * bin_hz
-    widened = np.maximum(np.diff(edges_hz), bin_hz) / 2
-    low, high = hz - widened + bin_hz / 2, hz + widened + bin_hz / 2
-    rows_power = np.stack([np.interp(high, position, r) - np.interp(low, position, r) for r in running], 1)
-    return 10.0 * np.log10(np.maximum(rows_power / (2 * widened)[:, None], 1e-20)), hz
-
-
-def _draw_header(figure: Figure, title: str, subtitle: str, remark: str, facts: Mapping[str, str]) -> None:
+def _draw_header(figure: Figure, heading: Heading) -> None:
     # File names are free text: a dollar sign is not mathematics.
     plain = {"va": "center", "parse_math": False}
-    figure.text(LEFT, 0.965, legible(title, 44), fontsize=21, fontweight="bold", **plain)
-    figure.text(LEFT, 0.934, legible(subtitle, 100), fontsize=11, color=SOFT, **plain)
+    figure.text(LEFT, 0.965, legible(heading.title, 44), fontsize=21, fontweight="bold", **plain)
+    figure.text(LEFT, 0.934, legible(heading.subtitle, 100), fontsize=11, color=SOFT, **plain)
     # As many characters as fit beside the margins at this size.
-    for row, line in enumerate(wrap(legible(remark, 400), 165)[:2]):
+    for row, line in enumerate(wrap(legible(heading.remark, 400), 165)[:2]):
         figure.text(LEFT, 0.909 - 0.018 * row, line, fontsize=10.5, color=INK, **plain)
     # Columns get room for their longest text, so that neither a short loss nor a long name looks lost.
     x = RIGHT
-    for name, value in reversed(list(facts.items())):
+    for name, value in reversed(list(heading.facts.items())):
         figure.text(x, 0.965, value, fontsize=15, fontweight="bold", ha="right", **plain)
         figure.text(x, 0.936, name, fontsize=9.5, color=SOFT, ha="right", **plain)
         x -= 0.026 + max(0.0078 * len(value), 0.0046 * len(name))
 
 
-def _draw_sounds(
-    figure: Figure, grid: GridSpec, sample_rate: int, target: np.ndarray, match: np.ndarray
-) -> None:
+def _draw_sounds(figure: Figure, grid: GridSpec, given: Sounds) -> None:
     """Spectrograms on one colour scale, with the waveforms on one amplitude scale below them."""
+    sample_rate = given.sample_rate
+    target, match = np.asarray(given.target, float), np.asarray(given.match, float)
     duration_s = max(target.size, match.size) / sample_rate
     sounds = {"Target": (target, TARGET), "Match": (match, MATCH)}
     spectra = {name: log_spectrogram_db(sound, sample_rate) for name, (sound, _) in sounds.items()}
@@ -232,21 +241,26 @@ def _draw_waveform(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} s"))
 
 
-def _curve_axes(figure: Figure, place: SubplotSpec, *, band: bool) -> tuple[Axes, Axes | None]:
-    """Axes of the loss curve, and those of a band below it on the same x axis, if there is to be one."""
-    if not band:
-        return figure.add_subplot(place), None
-    rows = place.subgridspec(2, 1, height_ratios=[1.0, 0.055], hspace=0.19)
-    axes = figure.add_subplot(rows[0])
-    axes.tick_params(labelbottom=False)
-    return axes, figure.add_subplot(rows[1], sharex=axes)
+def _draw_course(figure: Figure, place: SubplotSpec, course: Course) -> None:
+    """The loss curve, with a band below it on the same x axis where the monitor was heard."""
+    if course.verdicts is None:
+        axes = lowest = figure.add_subplot(place)
+        _draw_curve(axes, course)
+    else:
+        rows = place.subgridspec(2, 1, height_ratios=[1.0, 0.055], hspace=0.19)
+        axes = figure.add_subplot(rows[0])
+        axes.tick_params(labelbottom=False)
+        lowest = figure.add_subplot(rows[1], sharex=axes)
+        _draw_curve(axes, course)
+        _draw_verdicts(lowest, *course.verdicts)
+    lowest.set_xlabel(course.x_label)
 
 
-def _draw_curve(axes: Axes, curve: Curve, references: Mapping[str, float], noise_floor: float | None) -> None:
+def _draw_curve(axes: Axes, course: Course) -> None:
     panel_title(axes, "Loss", "best so far")
     styles = {"snapped": (MATCH, 2.2, "-"), "relaxed": (INK, 1.3, "-")}
     last = 1.0
-    for name, (x, loss) in curve.items():
+    for name, (x, loss) in course.curve.items():
         colour, width, dash = styles.get(name, (SOFT, 1.3, "--"))
         x, loss = np.asarray(x, float), np.asarray(loss, float)
         label = _ending(name, loss)
@@ -254,14 +268,16 @@ def _draw_curve(axes: Axes, curve: Curve, references: Mapping[str, float], noise
         if x.size:
             last = max(last, float(x[-1]))
     shades = (RANDOM, SOFT)
-    levels = [(name, loss, shades[i % len(shades)]) for i, (name, loss) in enumerate(references.items())]
-    if noise_floor is not None:
-        levels.append(("noise floor", noise_floor, TARGET))
+    levels = [
+        (name, loss, shades[i % len(shades)]) for i, (name, loss) in enumerate(course.references.items())
+    ]
+    if course.noise_floor is not None:
+        levels.append(("noise floor", course.noise_floor, TARGET))
     for name, loss, colour in levels:
         label = _ending(name, np.array([loss]))
         axes.axhline(loss, color=colour, linewidth=1.6, linestyle=(0, (4, 3)), label=label)
     axes.set_xlim(0.0, last)
-    axes.set_ylim(0.0, _curve_top(curve, [loss for _, loss, _ in levels]))
+    axes.set_ylim(0.0, _curve_top(course.curve, [loss for _, loss, _ in levels]))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_major_locator(MaxNLocator(5))
@@ -273,6 +289,21 @@ def _draw_curve(axes: Axes, curve: Curve, references: Mapping[str, float], noise
     legend = axes.legend(loc="upper right", bbox_to_anchor=(1.0, 1.02), handlelength=2.2, labelspacing=0.35)
     legend.set_frame_on(True)
     legend.get_frame().set_edgecolor(PAPER)
+
+
+def _draw_verdicts(axes: Axes, x: Sequence[float], verdicts: Sequence[str]) -> None:
+    """A band of what the search's monitor said; each verdict holds since the one before."""
+    since = [axes.get_xlim()[0], *x[:-1]]
+    for name, colour in VERDICTS.items():
+        spans = [(a, b - a) for a, b, said in zip(since, x, verdicts, strict=True) if said == name]
+        axes.broken_barh(spans, (0.0, 1.0), color=colour, linewidth=0.0, label=name)
+    axes.set_ylim(0.0, 1.0)
+    axes.yaxis.set_visible(False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    axes.annotate("monitor", (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", color=SOFT)
+    settings = {"ncols": len(VERDICTS), "handlelength": 0.9, "handleheight": 0.9, "columnspacing": 1.2}
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderpad=0.1, **settings)
 
 
 def _curve_top(curve: Curve, levels: Sequence[float]) -> float:
@@ -288,12 +319,10 @@ def _curve_top(curve: Curve, levels: Sequence[float]) -> float:
     return 1.3 * highest or 1.0  # the legend has its place above the lines
 
 
-def _draw_terms(
-    axes: Axes, terms: Mapping[str, float], reference_terms: Mapping[str, float], reference_name: str
-) -> None:
+def _draw_terms(axes: Axes, given: Terms, reference_name: str) -> None:
     """Bars per term, largest first, the match above the random reference."""
     panel_title(axes, "Loss terms", "weighted, as they add up")
-    terms, reference_terms = _largest(terms, reference_terms)
+    terms, reference_terms = _largest(given.match, given.reference)
     names = list(reference_terms)
     here = np.arange(len(names), dtype=float)
     highest = max([*terms.values(), *reference_terms.values()], default=0.0)

@@ -21,10 +21,10 @@ from typing import IO, Any
 import numpy as np
 
 from ddsprl.drawing.edits import edits_png
-from ddsprl.drawing.match import match_report_png
-from ddsprl.drawing.parts import posterior_png
+from ddsprl.drawing.knobs import posterior_png
+from ddsprl.drawing.match import match_png
 
-PICTURES = {"match": match_report_png, "posterior": posterior_png, "edits": edits_png}
+PICTURES = {"match": match_png, "posterior": posterior_png, "edits": edits_png}
 WORKER = Path(__file__).with_name("draw_worker.py")
 SIZE = struct.Struct("<Q")
 TEXT = "text"
@@ -73,9 +73,9 @@ class Drawers:
 
 
 def packed(kind: str, contents: Mapping[str, Any]) -> bytes:
-    """A job as bytes: arrays, and everything else as JSON."""
-    arrays = {name: x for name, x in contents.items() if isinstance(x, np.ndarray)}
-    rest = {name: x for name, x in contents.items() if name not in arrays}
+    """A job as bytes: arrays by their dotted places, and everything else as JSON."""
+    arrays: dict[str, np.ndarray] = {}
+    rest = _without_arrays(contents, "", arrays)
     text = np.frombuffer(json.dumps([kind, rest]).encode(), np.uint8)
     file = io.BytesIO()
     np.savez(file, allow_pickle=False, **arrays, **{TEXT: text})
@@ -86,8 +86,26 @@ def unpacked(job: bytes) -> tuple[str, dict[str, Any]]:
     """Kind and contents of a job."""
     with np.load(io.BytesIO(job), allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    kind, rest = json.loads(arrays.pop(TEXT).tobytes().decode())
-    return kind, rest | arrays
+    kind, contents = json.loads(arrays.pop(TEXT).tobytes().decode())
+    for place, array in arrays.items():
+        *groups, name = place.split(".")
+        inside = contents
+        for group in groups:
+            inside = inside[group]
+        inside[name] = array
+    return kind, contents
+
+
+def _without_arrays(contents: Mapping[str, Any], above: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Contents but for the arrays in them, which are put aside."""
+    rest = {}
+    for name, value in contents.items():
+        if isinstance(value, np.ndarray):
+            arrays[f"{above}{name}"] = value
+        else:
+            inner = isinstance(value, Mapping)
+            rest[name] = _without_arrays(value, f"{above}{name}.", arrays) if inner else value
+    return rest
 
 
 def send(stream: IO[bytes], message: bytes) -> None:

@@ -1,6 +1,11 @@
-"""How all pictures of a match look."""
+"""How all pictures look, and what they share."""
 
+import io
 from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 
 DPI = 100
 INK, SOFT, FAINT, PAPER = "#1d2430", "#6a7482", "#dfe3e8", "#ffffff"
@@ -26,3 +31,24 @@ STYLE: dict[Any, Any] = {
     "legend.fontsize": 9.0,
     "legend.labelcolor": INK,
 }
+
+
+def panel_title(axes: Axes, title: str, note: str) -> None:
+    """A heading with a note beside it."""
+    text = axes.set_title(title, loc="left", fontsize=12.5, fontweight="bold", pad=10)
+    axes.annotate(note, (1, 0), (8, 3), xycoords=text, textcoords="offset points", fontsize=9.5, color=SOFT)
+
+
+def legible(text: str, most: int) -> str:
+    """Shortens a text and replaces characters that the font lacks, which would each print a warning."""
+    font = get_font(findfont("DejaVu Sans"))
+    text = "".join(c if font.get_char_index(ord(c)) else "?" for c in text)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG file's content."""
+    content = io.BytesIO()
+    # Packed a little less: half the time, and hardly more bytes.
+    figure.canvas.print_figure(content, format="png", dpi=DPI, pil_kwargs={"compress_level": 4})
+    return content.getvalue()

@@ -1,15 +1,15 @@
 """What `python -m ddsprl.evaluate` does: load the agent, measure, write, print."""
 
-import os
-
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.evaluation.options import EvaluateOptions, check
 from ddsprl.evaluation.page import write_report
 from ddsprl.evaluation.playing import Player
+from ddsprl.evaluation.results import collect
 from ddsprl.evaluation.run import Evaluation, Settings
 from ddsprl.evaluation.tables import markdown
 from ddsprl.io import write_json
+from ddsprl.io.cli import print_out
 from ddsprl.training.restore import load_agent, say_what_was_damaged
 
 
@@ -24,12 +24,7 @@ def run(options: EvaluateOptions) -> int:
     enable_compilation_cache()
     player = load_agent(options.run, options.seed, cloned=options.cloned)
     say_what_was_damaged(player)
-    text = evaluate_player(player, options)
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        # Whoever read the table has seen enough; it is in the page. Nothing more is to be flushed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    print_out(evaluate_player(player, options))
     return 0
 
 
@@ -51,7 +46,8 @@ def evaluate_player(player: Player, options: EvaluateOptions) -> str:
         ),
     )
     evaluation = Evaluation(settings, player.env, player)
-    results = evaluation.measure()
+    evaluation.measure()
+    results = collect(evaluation)
     write_json(settings.directory / "results.json", results)
     write_report(settings.directory / "report.html", evaluation, results, players=options.players)
     return markdown(results)

@@ -8,16 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ddsprl.measuring.intervals import estimate
 from ddsprl.metrics import (
-    Interval,
     excess_ratio,
     median_interval,
     median_ratio_interval,
     share_interval,
     win_rate_interval,
 )
-
-SEED = 0
 
 
 class Yardsticks(NamedTuple):
@@ -79,13 +77,11 @@ def summary(measured: Measured, yardsticks: Yardsticks) -> dict[str, Any]:
     needed = renders_to(measured.curve, yardsticks.epsilon)
     median = float(np.median(needed))
     return {
-        "loss": listed(median_interval(measured.loss, seed=SEED)),
-        "excess": listed(median_interval(shares, seed=SEED)) if usable.any() else None,
-        "meter": listed(median_interval(100.0 * np.clip(1.0 - shares, 0, 1), seed=SEED))
-        if usable.any()
-        else None,
-        "success": listed(share_interval(measured.loss, _below(yardsticks.epsilon), seed=SEED)),
-        "solved": listed(share_interval(measured.curve[:, -1], _below(yardsticks.epsilon), seed=SEED)),
+        "loss": estimate(median_interval, measured.loss),
+        "excess": estimate(median_interval, shares),
+        "meter": estimate(median_interval, 100.0 * np.clip(1.0 - shares, 0, 1)),
+        "success": estimate(share_interval, measured.loss, _below(yardsticks.epsilon)),
+        "solved": estimate(share_interval, measured.curve[:, -1], _below(yardsticks.epsilon)),
         "renders_to_epsilon": median if math.isfinite(median) else None,
         "renders": measured.renders,
         "targets": len(usable),
@@ -102,16 +98,8 @@ def duel(a: np.ndarray, b: np.ndarray, yardsticks: Yardsticks) -> dict[str, Any]
         where B's is not above 0.
     """
     usable = yardsticks.usable
-    found: dict[str, Any] = {"wins": listed(win_rate_interval(a, b, seed=SEED)), "ratio": None}
-    if usable.any():
-        pair = (excess(x, yardsticks)[usable] for x in (a, b))
-        found["ratio"] = listed(median_ratio_interval(*pair, seed=SEED))
-    return found
-
-
-def listed(interval: Interval) -> list[float] | None:
-    """Estimate, low and high; None if one of them is no number."""
-    return [float(x) for x in interval] if all(math.isfinite(x) for x in interval) else None
+    pair = (excess(x, yardsticks)[usable] for x in (a, b))
+    return {"wins": estimate(win_rate_interval, a, b), "ratio": estimate(median_ratio_interval, *pair)}
 
 
 def _below(level: np.ndarray) -> np.ndarray:

@@ -1,6 +1,11 @@
-"""The methods of an evaluation, and one piece of work for each of them on a suite."""
+"""The methods of an evaluation, and one piece of work for each of them on a suite.
+
+An agent is compared with nothing, chance, guesses, and CMA-ES over the unlocked knobs. All end alike: with
+the best preset by the method's own hearing within its renders, which is then judged.
+"""
 
 import functools
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,17 +14,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.env import MatchEnv
-from ddsprl.evaluation import baselines
-from ddsprl.evaluation.hearing import judge
-from ddsprl.evaluation.playing import Player, play, playing
+from ddsprl.evaluation import search
+from ddsprl.evaluation.hearing import hear_own, judge, references, snapped
+from ddsprl.evaluation.playing import Player, RandomActions, play, playing
 from ddsprl.evaluation.search import Found, Progress
-from ddsprl.evaluation.suites import Suite
+from ddsprl.evaluation.suites import Stream, Suite
 from ddsprl.evaluation.tuning import tuned
 from ddsprl.fitting.guess.model import load_guess
-from ddsprl.fitting.guess.of_targets import fits
+from ddsprl.fitting.guess.of_targets import fits, guessed_points
 
 AGENT, POLICY = "agent", "agent, policy alone"
 NOTHING, RANDOM, GUESSES = "do nothing", "random actions", "guesses"
+EPISODE_RENDERS = 50
 Arrays = dict[str, np.ndarray]
 
 
@@ -56,47 +62,73 @@ def methods(budgets: tuple[int, ...], player: Player | None, env: MatchEnv) -> d
     if player is not None:
         found[AGENT] = lambda suite, _: agent(suite, player, returns=True)
         found[POLICY] = lambda suite, _: agent(suite, player, returns=False)
-    found |= {NOTHING: lambda suite, _: do_nothing(suite), RANDOM: lambda suite, _: random_actions(suite)}
+    found[NOTHING] = lambda suite, _: _piece(suite, do_nothing(suite), {})
+    found[RANDOM] = lambda suite, _: _piece(suite, random_actions(suite, timed=True), {})
     if fits(load_guess(None), env):
-        found[GUESSES] = lambda suite, _: guesses(suite)
+        found[GUESSES] = lambda suite, _: _piece(suite, guesses(suite, timed=True), {})
     for budget in budgets:
-
-        def search(suite: Suite, progress: Progress | None, budget: int = budget) -> Piece:
-            return cma_es(suite, budget, progress)
-
-        found[cma_es_name(budget)] = search
+        found[cma_es_name(budget)] = functools.partial(cma_es, budget)
     return found
+
+
+def reference_piece(suite: Suite) -> Piece:
+    """What the targets of a suite are measured against."""
+    found = references(suite)
+    judged = {"floor": found.floor, "random": found.random}
+    arrays = {name: heard.loss for name, heard in judged.items()}
+    for name, heard in judged.items():
+        arrays |= {f"{name}_terms.{term}": x for term, x in heard.terms.items()}
+    notes = suite.episodes.notes
+    arrays |= {"midi": np.asarray(notes.midi), "gate_s": np.asarray(notes.gate_s)}
+    arrays |= {"own": found.own, "u": found.u, "truth": suite.truth, "epsilon": suite.epsilon}
+    return Piece({"rejected": suite.rejected}, arrays)
 
 
 def agent(suite: Suite, player: Player, *, returns: bool) -> Piece:
     """Episodes of the agent, and the best of their first 50 renders."""
     episodes = play(suite, playing(player), (player.state, jnp.asarray(returns)), timed=True)
-    u, curve = episodes.best(suite, baselines.EPISODE_RENDERS)
+    u, curve = episodes.best(suite, EPISODE_RENDERS)
     extra = {name: getattr(episodes, name) for name in ("knobs", "modules", "lengths", "returns")}
     piece = _piece(suite, Found(u, curve, curve.shape[1], episodes.seconds), {})
     # Infinite after the end, which the file may hold and JSON may not.
     return Piece(piece.numbers, piece.arrays | extra | {"losses": episodes.losses})
 
 
-def do_nothing(suite: Suite) -> Piece:
-    """The start of every episode."""
-    return _piece(suite, baselines.do_nothing(suite), {})
+def do_nothing(suite: Suite) -> Found:
+    """The neutral patch, locked knobs as in the target; one render."""
+    began = time.perf_counter()
+    curve = hear_own(suite, suite.start[:, None])
+    return Found(snapped(suite, suite.start), curve, 1, time.perf_counter() - began)
 
 
-def random_actions(suite: Suite) -> Piece:
-    """Episodes of random actions."""
-    return _piece(suite, baselines.random_actions(suite, timed=True), {})
+def random_actions(suite: Suite, *, renders: int = EPISODE_RENDERS, timed: bool = False) -> Found:
+    """Episodes of random modules and uniform deltas."""
+    episodes = play(suite, RandomActions(suite.env), None, timed=timed)
+    u, curve = episodes.best(suite, renders)
+    return Found(u, curve, curve.shape[1], episodes.seconds)
 
 
-def guesses(suite: Suite) -> Piece:
-    """The best of what the shipped guess says."""
-    return _piece(suite, baselines.guesses(suite, timed=True), {})
+def guesses(suite: Suite, *, renders: int = EPISODE_RENDERS, timed: bool = False) -> Found:
+    """What an agent is told that observes a guess, and nothing else: the network's means, then its draws.
+
+    The network's distribution is over all knobs; of its presets the unlocked knobs are taken.
+    """
+    began = time.perf_counter()
+    for _ in range(2 if timed else 1):
+        began = time.perf_counter()
+        key = jax.random.fold_in(suite.key(Stream.SEARCH), 2)
+        knobs = np.asarray(guessed_points(suite.env, suite.params, key, renders))[..., suite.knobs]
+        u = snapped(suite, suite.filled(knobs))
+        losses = hear_own(suite, u)
+    curve = np.minimum.accumulate(losses, axis=1)
+    best = u[np.arange(suite.count), losses.argmin(axis=1)]
+    return Found(best, curve, renders, time.perf_counter() - began)
 
 
-def cma_es(suite: Suite, budget: int, progress: Progress | None) -> Piece:
-    """Tuned CMA-ES."""
+def cma_es(budget: int, suite: Suite, progress: Progress | None) -> Piece:
+    """CMA-ES with the settings that were tuned for the stage and the budget."""
     setting = tuned(suite.env.config, suite.stage, budget)
-    found = baselines.tuned_cma_es(suite, budget=budget, timed=True, progress=progress)
+    found = search.cma_es(suite, setting, budget=budget, timed=True, progress=progress)
     return _piece(suite, found, {"setting": vars(setting), "label": setting.label})
 
 

@@ -10,6 +10,7 @@ import tyro
 from ddsprl.env.match.curriculum import STAGES
 from ddsprl.evaluation.tuning import FEWEST
 from ddsprl.io import UserError
+from ddsprl.io.checks import all_different, within
 from ddsprl.io.cli import parse_command_line
 
 PROGRAM = "python -m ddsprl.evaluate"
@@ -73,19 +74,14 @@ def check(options: EvaluateOptions) -> None:
     """
     if not options.run.is_dir():
         raise UserError(f"{options.run}: is no directory of a run")
-    if not 2 <= options.targets <= MOST_TARGETS:
-        raise UserError(f"--targets is {options.targets}, allowed are 2 to {MOST_TARGETS}")
-    for stage in options.stages:
-        if not 1 <= stage <= len(STAGES):
-            raise UserError(f"--stages has {stage}, allowed are 1 to {len(STAGES)}")
-    for name, values in (("stages", options.stages), ("budgets", options.budgets)):
-        if len(set(values)) != len(values):
-            raise UserError(f"--{name} names one twice")
-    for budget in options.budgets:
-        if not FEWEST < budget <= 10**6:
-            raise UserError(f"--budgets has {budget}, allowed are {FEWEST + 1} to {10**6} renders")
-    for name in ("seed", "suite"):
-        if not 0 <= getattr(options, name) < 10_000:
-            raise UserError(f"--{name} is {getattr(options, name)}, allowed are 0 to 9999")
-    if not 0 <= options.players <= options.targets:
-        raise UserError(f"--players is {options.players}, allowed are 0 to the {options.targets} targets")
+    within("--targets", options.targets, 2, MOST_TARGETS)
+    for name, values, low, high in (
+        ("--stages", options.stages, 1, len(STAGES)),
+        ("--budgets", options.budgets, FEWEST + 1, 10**6),
+    ):
+        all_different(name, values)
+        for value in values:
+            within(name, value, low, high)
+    within("--seed", options.seed, 0, 9999)
+    within("--suite", options.suite, 0, 9999)
+    within("--players", options.players, 0, options.targets)

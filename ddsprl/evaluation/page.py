@@ -9,9 +9,10 @@ import numpy as np
 from ddsprl.drawing.page import cards, heading, paragraph, picture, sound_card, table, write_page
 from ddsprl.evaluation.methods import AGENT, sound, target_sound
 from ddsprl.evaluation.pictures import colour_of, excess_png, target_png
-from ddsprl.evaluation.run import Evaluation, Results, chosen
+from ddsprl.evaluation.results import Results, terms_of
+from ddsprl.evaluation.run import Evaluation
 from ddsprl.evaluation.tables import duel_table, stage_table, term_table, title_of
-from ddsprl.evaluation.target_rows import terms_of
+from ddsprl.measuring.machine import record_text
 
 INTRODUCTION = (
     "Estimates are medians over targets (shares for success), in brackets 95 % bootstrap intervals over "
@@ -44,18 +45,13 @@ def write_report(path: Path, evaluation: Evaluation, results: Results, *, player
             body.append(table(*duel_table(stage)))
         body.append(table(*term_table(stage)))
         body += _listening(evaluation, results, stage, players)
-    body += [heading("Where"), paragraph(_place(results))]
+    body += [heading("Where"), paragraph(record_text(results))]
     write_page(path, "Evaluation", body)
 
 
 def _settings(stage: dict[str, Any]) -> str:
     rows = [f"{name}: {row['label']}" for name, row in stage["methods"].items() if "label" in row]
     return "; ".join(rows)
-
-
-def _place(results: Results) -> str:
-    where = [f"{key} {value}" for part in ("machine", "versions") for key, value in results[part].items()]
-    return ", ".join(where)
 
 
 def _listening(evaluation: Evaluation, results: Results, stage: dict[str, Any], players: int) -> list[str]:
@@ -120,3 +116,9 @@ def _title(row: dict[str, Any]) -> str:
         f"MIDI {midi:.1f} for {gate:.2f} s" for midi, gate in zip(row["midi"], row["gate_s"], strict=True)
     )
     return f"Target {row['index']} ({notes})"
+
+
+def chosen(loss: np.ndarray, count: int) -> list[int]:
+    """Targets to be shown: spread evenly from the best match to the worst."""
+    order = np.argsort(loss, kind="stable")
+    return [int(order[i]) for i in np.linspace(0, len(order) - 1, count).round().astype(int)] if count else []

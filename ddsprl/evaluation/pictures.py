@@ -10,9 +10,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ddsprl.drawing.edits import draw_losses, draw_trajectories
-from ddsprl.drawing.match import LOWEST_HZ, RANGE_DB, log_spectrogram_db
-from ddsprl.drawing.parts import panel_title, png
-from ddsprl.drawing.style import DPI, FAINT, INK, MATCH, PAPER, RANDOM, SOFT, STYLE, TARGET
+from ddsprl.drawing.spectrogram import LOWEST_HZ, RANGE_DB, log_spectrogram_db
+from ddsprl.drawing.style import (
+    DPI,
+    FAINT,
+    INK,
+    MATCH,
+    PAPER,
+    RANDOM,
+    SOFT,
+    STYLE,
+    TARGET,
+    panel_title,
+    png,
+)
 from ddsprl.evaluation.methods import AGENT
 
 COLOURS = {"target": TARGET, AGENT: MATCH}

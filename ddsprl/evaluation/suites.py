@@ -19,6 +19,7 @@ import numpy as np
 from ddsprl.env import EnvParams, MatchEnv, stage_params
 from ddsprl.env.match.types import Episode
 from ddsprl.fitting.guess.of_targets import with_guesses
+from ddsprl.measuring.keys import stream
 from ddsprl.plant import in_chunks
 
 # Added to the seed that is asked for: apart from the buckets of training and of the references.
@@ -28,7 +29,7 @@ _CHUNK = 64
 
 
 class Stream(enum.IntEnum):
-    """What a key is for."""
+    """What a key of `ddsprl.measuring.keys.stream` is for."""
 
     EPISODE = 1
     JUDGE = 2
@@ -86,7 +87,7 @@ class Suite:
 
     def key(self, purpose: Stream) -> jax.Array:
         """The key of a purpose; equal for all methods."""
-        return _key(self.seed, self.stage, purpose)
+        return stream(SUITE_SEED + self.seed, self.stage, purpose)
 
     def keys(self, purpose: Stream) -> jax.Array:
         """One key a target, `[n]`."""
@@ -114,16 +115,9 @@ def make_suite(env: MatchEnv, stage: int, *, count: int, seed: int = 0, split: s
     params, rejected = stage_params(env, stage, split=split, count=count, seed=SUITE_SEED + seed)
     params = with_guesses(env, params)
     # The same keys as of `env.evaluation.evaluate`, so that an agent meets the very same episodes.
-    keys = jax.random.split(_key(seed, stage, Stream.EPISODE), count)
+    keys = jax.random.split(stream(SUITE_SEED + seed, stage, Stream.EPISODE), count)
     episodes, start = _opener(env)(keys, params)
     return Suite(env, stage, seed, params, episodes, np.asarray(start), rejected)
-
-
-def _key(seed: int, stage: int, purpose: Stream) -> jax.Array:
-    key = jax.random.key(SUITE_SEED + seed)
-    for part in (stage, int(purpose)):
-        key = jax.random.fold_in(key, part)
-    return key
 
 
 @functools.lru_cache(maxsize=8)

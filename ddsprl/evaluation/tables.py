@@ -3,6 +3,8 @@
 from typing import Any
 
 from ddsprl.evaluation.methods import AGENT
+from ddsprl.measuring.intervals import interval_text
+from ddsprl.measuring.tables import Table, titled
 
 # Field of a row, heading, digits after the point.
 COLUMNS = (
@@ -16,16 +18,6 @@ COLUMNS = (
     ("seconds", "seconds a target", 3),
 )
 OWN = "the target's own preset"
-
-
-def interval_text(value: Any, digits: int) -> str:
-    """A number, with its interval if it has one; a dash for none."""
-    if value is None:
-        return "-"
-    if not isinstance(value, list):
-        return f"{value:,.{digits}f}"
-    estimate, low, high = (f"{x:,.{digits}f}" for x in value)
-    return f"{estimate} [{low}, {high}]"
 
 
 def stage_table(stage: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -63,14 +55,5 @@ def title_of(stage: dict[str, Any]) -> str:
 
 def markdown(results: dict[str, Any]) -> str:
     """The stages' tables for a terminal."""
-    blocks = []
-    for stage in results["stages"]:
-        header, rows = stage_table(stage)
-        widths = [max(len(text) for text in column) for column in zip(header, *rows, strict=True)]
-        lines = [header, ["-" * width for width in widths], *rows]
-        grid = "\n".join(
-            "| " + " | ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)) + " |"
-            for line in lines
-        )
-        blocks.append(f"## {title_of(stage)}\n\n{grid}")
-    return "\n\n".join(blocks) + "\n"
+    shown = [Table(title_of(stage), *stage_table(stage)) for stage in results["stages"]]
+    return "\n\n".join(map(titled, shown)) + "\n"

@@ -12,7 +12,7 @@ from ddsprl.env.match.references import setup_of
 from ddsprl.env.match.types import EnvConfig
 from ddsprl.evaluation.suites import make_suite
 from ddsprl.evaluation.tuning import FILE, GRIDS, measure_grid
-from ddsprl.io import match_progress, run_cli
+from ddsprl.io import progress_display, run_cli
 from ddsprl.io.json_files import read_object, rounded_tree, write_flat_leaves
 
 COMMAND = "python -m ddsprl.evaluation.tune_cma_es"
@@ -42,14 +42,14 @@ def tune(path: Path, stages: list[int], budgets: list[int]) -> None:
     others = [e for e in known["setups"] if e is not mine]
     todo = [(budget, stage) for budget in budgets for stage in stages]
     there = {(row["budget"], row["stage"]) for row in rows}
-    with match_progress(False) as display:
+    with progress_display(quiet=False) as display:
         for budget, stage in todo:
             if (budget, stage) in there:
                 continue
             suite = make_suite(env, stage, count=GRIDS[budget].targets, split="reference")
 
             def show(done: int, total: int, excess: float, name: str = f"{budget} renders, stage {stage}"):
-                display.update(done, total, excess, name)
+                display.update(done, total, f"median excess {excess:.4f}", name)
 
             rows.append(measure_grid(suite, budget, GRIDS[budget].settings, show))
             rows.sort(key=lambda row: (row["budget"], row["stage"]))

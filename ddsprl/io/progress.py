@@ -1,86 +1,93 @@
-"""A progress bar with the best loss, on stderr; silent when asked to be, plain lines when nobody watches."""
+"""A progress bar on stderr; silent when asked to be, plain lines when nobody watches."""
 
 import contextlib
-import math
 import sys
 import time
 from collections.abc import Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-LINE_EVERY_S = 60.0
 
-
-class MatchProgress:
+class Display:
     """Says nothing: the face of all progress displays, and the one for `quiet`."""
 
-    def update(self, step: int, total: int, best_loss: float, phase: str) -> None:
+    def say(self, text: str) -> None:
+        """A line that stays."""
+
+    def update(self, step: int, total: int, text: str, phase: str) -> None:
         """Shows where the work stands.
 
         Args:
             step: steps done in this phase.
             total: steps in this phase.
-            best_loss: the best loss so far; NaN or infinite for none yet.
+            text: how it goes, a few words.
             phase: what is being done, a word or two.
         """
 
 
-class _PhaseLines(MatchProgress):
-    """One line when a phase begins, one a minute, and one when it is complete, for logs and pipes."""
+class _Lines(Display):
+    """A line when a phase begins, one now and then, and one when it is complete, for logs and pipes."""
 
-    def __init__(self) -> None:
-        self._last: tuple[str, bool] | None = None
-        self._printed_s = 0.0
+    def __init__(self, every_s: float) -> None:
+        self._every_s, self._last, self._printed_s = every_s, ("", False), 0.0
 
-    def update(self, step: int, total: int, best_loss: float, phase: str) -> None:
-        """Prints a line if the phase has changed or is complete, or nothing was printed for a minute."""
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def update(self, step: int, total: int, text: str, phase: str) -> None:
         state, now_s = (phase, step >= total), time.monotonic()
-        if state != self._last or (not state[1] and now_s - self._printed_s >= LINE_EVERY_S):
+        if state != self._last or (not state[1] and now_s - self._printed_s >= self._every_s):
             self._last, self._printed_s = state, now_s
-            print(f"{phase}: {step}/{total}, {_best(best_loss)}", file=sys.stderr, flush=True)
+            self.say(f"{phase}: {step}/{total}, {text}")
 
 
-class _Bar(MatchProgress):
+class _Bar(Display):
     """A live bar that starts again with each phase."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._phase: str | None = None
-        self._task = progress.add_task("", total=None, best="")
+        self._task = progress.add_task("", total=None, text="")
 
-    def update(self, step: int, total: int, best_loss: float, phase: str) -> None:
-        """Moves the bar."""
+    def say(self, text: str) -> None:
+        self._progress.console.print(text, highlight=False)
+
+    def update(self, step: int, total: int, text: str, phase: str) -> None:
         if phase != self._phase:
             self._phase = phase
-            self._progress.reset(self._task, description=phase, total=total, best="")
-        self._progress.update(self._task, completed=step, total=total, best=_best(best_loss))
+            self._progress.reset(self._task, description=phase, total=total, text="")
+        self._progress.update(self._task, completed=step, total=total, text=text)
 
 
 @contextlib.contextmanager
-def match_progress(quiet: bool) -> Iterator[MatchProgress]:
-    """Yields a display with `update(step, total, best_loss, phase)`, and clears up after it.
+def progress_display(*, quiet: bool, every_s: float = 60.0) -> Iterator[Display]:
+    """Yields a display, and clears up after it.
 
     Args:
-        quiet: show nothing at all. Otherwise a live bar on a terminal, and a line per phase elsewhere.
+        quiet: show nothing at all. Otherwise a live bar on a terminal, and lines elsewhere.
+        every_s: seconds between lines of one phase.
     """
-    if quiet:
-        yield MatchProgress()
-        return
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _PhaseLines()
-        return
-    columns = (
-        TextColumn("{task.description:<12}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[best]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield _Bar(progress)
-
-
-def _best(best_loss: float) -> str:
-    return f"best loss {best_loss:.4f}" if math.isfinite(best_loss) else "no loss yet"
+    if quiet:
+        yield Display()
+    elif not console.is_terminal:
+        yield _Lines(every_s)
+    else:
+        columns = (
+            TextColumn("{task.description:<12}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[text]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console, transient=True) as progress:
+            yield _Bar(progress)

@@ -6,6 +6,7 @@ Everything of a run lies in one folder:
                          were changed when the run was gone on with are told in `changes`
     RUN/log.jsonl        see `run_log`                  RUN/checkpoints/   see `checkpoints`
     RUN/tensorboard/     the same numbers               RUN/audio/         sounds
+    RUN/cloned/          the agent before it learned by itself
     RUN/.writing         locked by the process that writes to the run
 """
 
@@ -51,6 +52,11 @@ class RunDirectory:
     def checkpoints(self) -> Path:
         """Folder for `Checkpoints`."""
         return self.path / "checkpoints"
+
+    @property
+    def cloned(self) -> Path:
+        """Folder for the agent as it was after cloning, before it learned by itself."""
+        return self.path / "cloned"
 
     @property
     def audio(self) -> Path:

@@ -12,9 +12,10 @@ from ddsprl.fitting.core.driver import FINALISTS
 from ddsprl.fitting.inversion.methods import DEFAULT_BUDGET, DEFAULT_METHOD, METHODS, Method, make_method
 from ddsprl.fitting.posterior.priors import PRIORS
 from ddsprl.fitting.starts.registry import STARTS
-from ddsprl.io import UserError, did_you_mean
+from ddsprl.io import UserError
+from ddsprl.io.checks import known_names, one_of, within
 from ddsprl.io.cli import parse_command_line
-from synth_jax.params import Table, nearest_hint
+from synth_jax.params import Table
 
 PROGRAM = "python -m ddsprl.match"
 DESCRIPTION = (
@@ -118,17 +119,13 @@ def check(options: MatchOptions) -> None:
     if not options.targets:
         raise UserError("no target: name at least one audio file or directory")
     _check_method(options)
-    low, high = SAMPLE_RATES
-    if not low <= options.sample_rate <= high:
-        raise UserError(f"--sample-rate is {options.sample_rate}, allowed are {low} to {high} Hz")
-    if not 0 <= options.seed < 2**32:
-        raise UserError(f"--seed is {options.seed}, allowed are 0 to {2**32 - 1}")
-    if options.midi is not None and not 0.0 <= options.midi <= 127.0:
-        raise UserError(f"--midi is {options.midi:g}, allowed are 0 to 127")
-    if options.gate is not None and not 0.0 < options.gate <= 10.0:
-        raise UserError(f"--gate is {options.gate:g}, allowed are seconds over 0, up to 10")
-    if not 0.25 <= options.max_seconds <= 10.0:
-        raise UserError(f"--max-seconds is {options.max_seconds:g}, allowed are 0.25 to 10")
+    within("--sample-rate", options.sample_rate, *SAMPLE_RATES, unit="Hz")
+    within("--seed", options.seed, 0, 2**32 - 1)
+    if options.midi is not None:
+        within("--midi", options.midi, 0, 127)
+    if options.gate is not None:
+        within("--gate", options.gate, 0, 10, unit="seconds", above=True)
+    within("--max-seconds", options.max_seconds, 0.25, 10)
 
 
 def _check_method(options: MatchOptions) -> None:
@@ -141,9 +138,8 @@ def _check_method(options: MatchOptions) -> None:
         ("prior", options.prior, PRIORS),
     )
     for option, value, allowed in named:
-        if value is not None and value not in allowed:
-            hint = did_you_mean(value, allowed)
-            raise UserError(f"--{option} is {value!r}{hint}; allowed are {', '.join(allowed)}")
+        if value is not None:
+            one_of(f"--{option}", value, allowed)
     if options.prior is not None and not options.posterior:
         raise UserError(f"--prior is {options.prior!r}, but it is of --posterior, which is not asked for")
     _check_agent(options)
@@ -156,8 +152,7 @@ def _check_method(options: MatchOptions) -> None:
     if options.budget < method.starts:
         needed = f"{options.method} needs at least {method.starts} renders, to score its starts"
         raise UserError(f"--budget is {options.budget}, {needed}")
-    if not 1 <= options.top <= FINALISTS:
-        raise UserError(f"--top is {options.top}, allowed are 1 to {FINALISTS}")
+    within("--top", options.top, 1, FINALISTS)
 
 
 def _check_agent(options: MatchOptions) -> None:
@@ -185,16 +180,13 @@ def parse_locks(locks: Sequence[str], table: Table) -> tuple[np.ndarray, np.ndar
         name, equals, text = lock.partition("=")
         if not equals:
             raise UserError(f"--lock {lock}: expected name=value, such as filter_cutoff=800")
-        if name not in names:
-            raise UserError(f"--lock {lock}: no knob {name!r}{nearest_hint(name, names)}")
+        known_names(f"--lock {lock}", "knob", [name], names)
         spec = table[names.index(name)]
         try:
             value = float(text)
         except ValueError:
             raise UserError(f"--lock {lock}: {text!r} is not a number") from None
-        if not spec.low <= value <= spec.high:
-            allowed = f"{spec.low:g} to {spec.high:g} {spec.unit}".strip()
-            raise UserError(f"--lock {lock}: {name} is {text}, allowed are {allowed}")
+        within(f"--lock {lock}: {name}", value, spec.low, spec.high, unit=spec.unit)
         if spec.integer and value != round(value):
             raise UserError(f"--lock {lock}: {name} is {text}, only whole numbers are allowed")
         free[names.index(name)], locked[names.index(name)] = 0.0, spec.to_unit(value)

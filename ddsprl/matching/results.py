@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ddsprl.drawing.match import Course, Heading, Sounds, Terms
 from ddsprl.fitting.core.budget import GRADIENT_COST
 from ddsprl.fitting.findings.analysis import Analysis, posterior_renders
 from ddsprl.fitting.findings.reach import Conditions, judge_reach, table_conditions
@@ -121,22 +122,21 @@ def report_contents(finding: Finding) -> dict[str, Any]:
     random, rate = numbers["random_reference"], numbers["sample_rate"]
     best = f"best of {random['count']} random"
     facts = {"midi": f"{numbers['midi']:.2f}", "gate": f"{numbers['gate_s']:.3f} s", "loss": f"{loss:.4f}"}
+    subtitle = f"{numbers['instrument']}, {rate} Hz, {numbers['duration_s']:g} s; loss {loss:.3f}, "
+    subtitle += f"{loss / max(random['loss'], 1e-9):.2f} of the {best} presets"
+    heading = Heading(finding.name, subtitle, _sentence(numbers["reach"]["sentence"]), facts)
+    course = Course(
+        {"snapped": (numbers["curve"]["renders"], numbers["curve"]["loss"])},
+        {best: random["loss"]},
+        x_label=f"renders (a gradient counts as {GRADIENT_COST})",
+        verdicts=_verdicts(numbers["monitor"]),
+    )
     return {
-        "sample_rate": rate,
-        "target": finding.target,
-        "match": finding.match,
-        "random_reference": {best: random["loss"]},
-        "curve": {"snapped": (numbers["curve"]["renders"], numbers["curve"]["loss"])},
-        "verdicts": _verdicts(numbers["monitor"]),
-        "terms": numbers["terms"],
-        "reference_terms": random["terms"],
-        "title": finding.name,
-        "subtitle": f"{numbers['instrument']}, {rate} Hz, {numbers['duration_s']:g} s; loss {loss:.3f}, "
-        f"{loss / max(random['loss'], 1e-9):.2f} of the {best} presets",
-        "remark": _sentence(numbers["reach"]["sentence"]),
-        "facts": facts,
+        "heading": heading._asdict(),
+        "sounds": Sounds(rate, finding.target, finding.match)._asdict(),
+        "course": course._asdict(),
+        "terms": Terms(numbers["terms"], random["terms"])._asdict(),
         "rises": numbers["sensitivity"]["rise"],
-        "curve_x_label": f"renders (a gradient counts as {GRADIENT_COST})",
     }
 
 

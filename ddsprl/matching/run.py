@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,18 @@ from ddsprl.io import (
     ensure_output,
     expand_inputs,
     load_audio,
-    match_progress,
+    progress_display,
 )
 from ddsprl.io.ahead import ahead
 from ddsprl.matching.clock import Clock
 from ddsprl.matching.feed import Bad, Feed, Group, check_name, fingerprint
-from ddsprl.matching.interrupt import Interrupt
 from ddsprl.matching.manifest import DONE, FAILED, PARTIAL, Manifest, made_by
 from ddsprl.matching.options import MatchOptions, check, parse_locks
 from ddsprl.matching.results import Finding, make_finding
 from ddsprl.matching.stored import StoredFindings
 from ddsprl.matching.writing import Writer
+from ddsprl.measuring.interruption import Interruption
+from ddsprl.measuring.work import loss_text
 
 EXIT_SOME_FAILED = 1
 MOST_KEPT_BYTES = 1 << 28
@@ -128,10 +130,11 @@ class _Run:
         stopped = False
         todo = [file for file in files if not self._adopted(file)]
         stored = StoredFindings(self.options.out, self.manifest.run) if self.manifest else None
+        interrupt = Interruption(remembers=True)
         try:
             with (
-                match_progress(self.options.quiet) as display,
-                Interrupt() as interrupt,
+                progress_display(quiet=self.options.quiet) as display,
+                interrupt,
                 Writer(self.options, self.manifest, stored) as writer,
             ):
                 left = self._put_stored(stored, writer, todo)
@@ -146,7 +149,7 @@ class _Run:
             over = self.done + len(files) - len(todo)
             message = f"interrupted: {over} of {len(files)} targets written to {self.options.out}"
             print(message, file=sys.stderr)
-            return EXIT_INTERRUPTED
+            return interrupt.code or EXIT_INTERRUPTED
         return self._end(len(files))
 
     def _search_all(self, feed: Feed, groups, writer: Writer, total: int, display, interrupt) -> bool:
@@ -158,7 +161,7 @@ class _Run:
             place = f"{self.done + 1}/{total} " if total > 1 else ""
             writer.put(self._search(feed, group, place, display, interrupt))
             self.done += len(group.items)
-            if interrupt.seen:
+            if interrupt.code:
                 return True
         return False
 
@@ -201,21 +204,24 @@ class _Run:
         self.manifest.add(entry)
         print(f"left out: {bad.reason}", file=sys.stderr)
 
-    def _search(self, feed: Feed, group: Group, place: str, display, interrupt: Interrupt) -> list[Finding]:
+    def _search(
+        self, feed: Feed, group: Group, place: str, display, interrupt: Interruption
+    ) -> list[Finding]:
         """Search for a group; what is to be written, for each of its targets."""
         began, count = time.perf_counter(), len(group.items)
         names = ", ".join(item.recording.clip.path.stem for item in group.items[:2])
         names = place + names + (", ..." if count > 2 else "")
 
-        def progress(done: int, total: int, loss: float) -> None:
-            display.update(done, total, loss, names)
+        def progress(what: str, done: int, total: int, loss: float) -> None:
+            display.update(done, total, loss_text(loss), what)
             interrupt.check()
 
         inverter, targets = group.inverter, group.targets
-        found = self.searcher.search(inverter, targets, progress=progress)
+        found = self.searcher.search(inverter, targets, progress=partial(progress, names))
         analyses = analyse(inverter, targets, found, top=self.options.top)
-        if self.options.posterior and not found.interrupted.any() and not interrupt.seen:
-            found, analyses = self._sampled(feed, group, found, analyses, progress)
+        if self.options.posterior and not found.interrupted.any() and not interrupt.code:
+            said = partial(progress, f"posterior of {names}")
+            found, analyses = self._sampled(feed, group, found, analyses, said)
         self.clock.group_done(
             group.duration_s, count, sum(map(_renders, range(count), [found] * count, analyses))
         )

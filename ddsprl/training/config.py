@@ -11,7 +11,8 @@ from ddsprl.agents.sac import SacConfig
 from ddsprl.env.match.curriculum import STAGES
 from ddsprl.env.match.make import config_from
 from ddsprl.env.match.types import EnvConfig
-from ddsprl.io import UserError, did_you_mean
+from ddsprl.io import UserError
+from ddsprl.io.checks import one_of, plain_name, within
 
 SOLVERS = ("hybrid", "cma_es", "adam", "preset")
 
@@ -217,11 +218,9 @@ def checked(config: RunConfig) -> RunConfig:
         value = config
         for part in name.split("."):
             value = getattr(value, part)
-        if not low <= value <= high:  # pyright: ignore[reportOperatorIssue]
-            raise UserError(f"{name} is {value}, allowed are {low} to {high}")
+        within(name, value, low, high)  # pyright: ignore[reportArgumentType]
     for name in ("actor_rate", "critic_rate", "temperature_rate", "gradient_norm"):
-        if not getattr(config.agent, name) > 0:
-            raise UserError(f"agent.{name} is {getattr(config.agent, name)}, allowed is more than 0")
+        within(f"agent.{name}", getattr(config.agent, name), 0, above=True)
     _check_together(config)
     try:
         config_from(config.env)
@@ -232,9 +231,7 @@ def checked(config: RunConfig) -> RunConfig:
 
 def _check_together(config: RunConfig) -> None:
     curriculum, loop, solver = config.curriculum, config.loop, config.warm.solver
-    if solver not in SOLVERS:
-        hint = did_you_mean(solver, SOLVERS)
-        raise UserError(f"warm.solver is {solver!r}{hint}; allowed are {', '.join(SOLVERS)}")
+    one_of("warm.solver", solver, SOLVERS)
     if config.env.stage != EnvConfig.stage:
         raise UserError(f"env.stage is {config.env.stage}; give curriculum.first_stage instead")
     if curriculum.enabled and curriculum.first_stage > curriculum.last_stage:
@@ -253,5 +250,4 @@ def _check_together(config: RunConfig) -> None:
             f"agent.opening is {config.agent.opening}; without env.guess and agent.goal_weight, from which "
             "the actor's belief comes, only 0"
         )
-    if not config.log.name.replace("_", "").replace("-", "").isalnum():
-        raise UserError(f"log.name is {config.log.name!r}; letters, digits, - and _ are allowed")
+    plain_name("log.name", config.log.name)

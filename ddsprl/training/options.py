@@ -4,9 +4,7 @@ The files of `configs/` come with the package; a file that is not found as given
 with `extends: default` holds what differs from `default.yaml` beside it.
 """
 
-import contextlib
 import dataclasses
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -16,11 +14,11 @@ from typing import Annotated
 import tyro
 
 from ddsprl.io import UserError, did_you_mean
-from ddsprl.io.cli import one_line
+from ddsprl.io.checks import within
+from ddsprl.io.cli import check_options, parse
 from ddsprl.io.runs import open_run
-from ddsprl.io.yaml_files import read_yaml
+from ddsprl.io.settings import names, override, read_yaml
 from ddsprl.training.config import RunConfig, checked
-from ddsprl.training.fields import names, override
 
 PROGRAM = "python -m ddsprl.train"
 DESCRIPTION = (
@@ -67,29 +65,17 @@ def parse_options(arguments: Sequence[str]) -> TrainOptions:
         UserError: an unknown option or field, or a value that cannot be; one line.
         SystemExit: help was asked for, and printed.
     """
-    given = _checked_names(arguments)
+    given = check_options(arguments, (*_OWN, *names(RunConfig())))
     resume, config = _value_of(arguments, "resume"), _value_of(arguments, "config")
     if resume is not None:
         _check_changes(given)
         run = config_of(Path(resume))
     else:
         run = load_config(DEFAULT_CONFIG if config is None else Path(config))
-    shown = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(shown):
-            options = tyro.cli(
-                TrainOptions,
-                args=arguments,
-                prog=PROGRAM,
-                description=DESCRIPTION,
-                default=TrainOptions(run=run),
-            )
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        raise UserError(one_line(shown.getvalue())) from None
-    if options.stop_at is not None and options.stop_at < 1:
-        raise UserError(f"--stop-at is {options.stop_at}, allowed is 1 or more")
+    default = TrainOptions(run=run)
+    options = parse(TrainOptions, arguments, program=PROGRAM, description=DESCRIPTION, default=default)
+    if options.stop_at is not None:
+        within("--stop-at", options.stop_at, 1)
     return dataclasses.replace(options, run=checked(options.run))
 
 
@@ -148,22 +134,6 @@ def shipped_configs() -> tuple[Path, ...]:
     installed = Path(str(resources.files("ddsprl"))) / "_configs"
     checkout = Path(__file__).resolve().parents[2] / "configs"
     return tuple(folder for folder in (installed, checkout) if folder.is_dir())
-
-
-def _checked_names(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Names of the options given, without dashes before and underscores for those within."""
-    known = (*_OWN, *names(RunConfig()), "help", "h", "o")
-    given = []
-    for argument in arguments:
-        option = argument.partition("=")[0]
-        if not option.startswith("--"):
-            continue
-        name = option[2:].replace("-", "_")
-        if name not in known:
-            hint = did_you_mean(name, known) or "; see --help"
-            raise UserError(f"no option {option}{hint}")
-        given.append(name)
-    return tuple(given)
 
 
 def _check_changes(given: Sequence[str]) -> None:

@@ -19,9 +19,6 @@ from ddsprl.training.loop import make_agent
 from ddsprl.training.options import config_of
 from ddsprl.training.records import RunNotes
 
-# RUN/cloned holds the agent as it was after cloning, before it learned by itself.
-CLONED = "cloned"
-
 
 @dataclass(frozen=True)
 class LoadedAgent:
@@ -72,7 +69,7 @@ def load_agent(run: Path, seed: int = 0, *, cloned: bool = False) -> LoadedAgent
     env = make_matcher(config.env)
     agent = make_agent(config, env)
     directory = open_run(run)
-    folder = directory.path / CLONED if cloned else directory.checkpoints
+    folder = directory.cloned if cloned else directory.checkpoints
     like = jax.eval_shape(jax.vmap(agent.init), jax.random.split(jax.random.key(0), config.seeds))
     found = Checkpoints(folder).restore({"agent": like})
     notes = RunNotes.from_record(found.notes)

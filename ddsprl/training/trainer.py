@@ -16,19 +16,19 @@ from ddsprl.env import make_matcher
 from ddsprl.fitting.guess.of_targets import fitting_guess
 from ddsprl.io import UserError
 from ddsprl.io.checkpoints import Checkpoints
+from ddsprl.io.progress import Display
 from ddsprl.io.run_log import RunLog
 from ddsprl.io.runs import RunDirectory
+from ddsprl.io.settings import nested
+from ddsprl.measuring.interruption import Interruption
 from ddsprl.training.config import RunConfig
 from ddsprl.training.curricula import Curricula
 from ddsprl.training.demonstrations import warm_start
 from ddsprl.training.demonstrations.recording import Demonstrations
-from ddsprl.training.fields import nested
-from ddsprl.training.interruption import Interruption
 from ddsprl.training.loop import Training, make_agent
-from ddsprl.training.progress import Status, TrainProgress
+from ddsprl.training.progress import Status
 from ddsprl.training.records import Loop, RunNotes, new_tally
 from ddsprl.training.reports import finite, means, summary
-from ddsprl.training.restore import CLONED
 from ddsprl.training.snapshots import Snapshots, no_extremes
 from ddsprl.training.storing import demos_of_stage, items_of, loop_like, loop_of, with_room_for_demos
 
@@ -76,7 +76,7 @@ def go_on_command(run: RunDirectory) -> str:
 class Trainer:
     """One run under way."""
 
-    def __init__(self, training: Training, run: RunDirectory, display: TrainProgress) -> None:
+    def __init__(self, training: Training, run: RunDirectory, display: Display) -> None:
         """Prepare a new run, or go on with one that has a checkpoint.
 
         Args:
@@ -170,7 +170,7 @@ class Trainer:
         self.loop, figures = warm_start.with_clones(self.training, self.loop, demos, params)
         for seed, metrics in enumerate(figures):
             self.log.write({"kind": "cloning", "iteration": 0, "seed": seed, **metrics})
-        kept = Checkpoints(self.run.path / CLONED, keep=1)
+        kept = Checkpoints(self.run.cloned, keep=1)
         kept.save(0, {"agent": self.loop.agent}, self.notes.record())
 
     def train(self, interruption: Interruption, stop_at: int | None = None) -> int:
@@ -182,7 +182,7 @@ class Trainer:
         """
         settings = self.training.config.loop
         last = settings.iterations if stop_at is None else min(settings.iterations, stop_at)
-        interruption.prepared()
+        interruption.remember("interrupted; not saved since the last checkpoint")
         with self.log:
             while self.notes.iteration < last and not interruption.code:
                 self._chunk()
@@ -254,7 +254,8 @@ class Trainer:
         self._status = Status(
             record["iteration"], total, loss, success, record["stage"], record["steps_per_s"]
         )
-        self.display.update(self._status)
+        status = self._status
+        self.display.update(status.iteration, status.total, status.text, "training")
 
     def _evaluate(self) -> None:
         """Episodes on held-out presets; promotion where they are good enough."""

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 from ddsprl import compare
-from ddsprl.comparison.keys import Stream, stream
 from ddsprl.comparison.plan import Method
 from ddsprl.comparison.searching import Searcher
-from ddsprl.comparison.suites import preset_suite
+from ddsprl.comparison.suites import Stream, preset_suite
 from ddsprl.comparison.summary import summarise
 from ddsprl.fitting.core.budget import GRADIENT_COST
 from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, make_problem
 from ddsprl.losses import Objective, ObjectiveConfig
+from ddsprl.measuring.keys import stream
 from ddsprl.plant import make_instrument
 
 from .conftest import strict

@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from ddsprl import compare
-from ddsprl.comparison.cells import Cells
-from ddsprl.comparison.options import parse_options, settle
-from ddsprl.comparison.plan import load_plan
+from ddsprl.comparison.options import parse_options, read_configuration, settle
 from ddsprl.comparison.suites import recordings_of
 from ddsprl.fitting.core.budget import GRADIENT_COST
 from ddsprl.fitting.solvers.registry import SOLVERS, make_solver
@@ -60,7 +58,7 @@ def test_options(capsys, config, tmp_path, options, said):
     ("old", "new", "said"),
     [
         ("seeds: 1", "seed_s: 1", "did you mean 'seeds'"),
-        ("seeds: 1", "seeds: one", "wrong kind"),
+        ("seeds: 1", "seeds: one", "defaults: seeds is 'one', allowed is a whole number"),
         ("methods:", "method:", "did you mean 'methods'"),
         ("solver: adam", "solver: adm", "did you mean 'adam'"),
         ("start: neutral", "start: netral", "did you mean 'neutral'"),
@@ -95,35 +93,27 @@ def test_yaml_makes_no_objects(capsys, tmp_path):
 
 def test_the_command_line_is_over_the_file(config, tmp_path):
     arguments = ["--config", str(config), "--out", str(tmp_path), "--seeds", "2", "--methods", "adam"]
-    settings = settle(parse_options(arguments), solvers=tuple(SOLVERS), starts=tuple(STARTS))
-    assert (settings.seeds, settings.targets, settings.budgets) == (2, 2, (64,))
-    assert [method.label for method in settings.methods] == ["adam"]
-    assert settings.max_seconds == 4.0
+    experiment = settle(parse_options(arguments), solvers=tuple(SOLVERS), starts=tuple(STARTS)).experiment
+    assert (experiment.seeds, experiment.targets.count, experiment.budgets) == (2, 2, (64,))
+    assert [method.label for method in experiment.methods] == ["adam"]
+    assert experiment.targets.max_seconds == 4.0
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_shipped_configurations_build(path, tmp_path):
     options = parse_options(["--config", str(path), "--out", str(tmp_path)])
-    settings = settle(options, solvers=tuple(SOLVERS), starts=tuple(STARTS))
-    for method in settings.methods:
+    experiment = settle(options, solvers=tuple(SOLVERS), starts=tuple(STARTS)).experiment
+    for method in experiment.methods:
         make_solver(method.solver, **method.solver_settings())
-        assert min(settings.budgets) >= method.count
+        assert min(experiment.budgets) >= method.count
 
 
 def test_lists_in_settings_can_be_hashed(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("methods: [{solver: cma_es, settings: {options: [[c_mean, 0.5]]}}]")
-    (method,) = load_plan(path, solvers=tuple(SOLVERS), starts=tuple(STARTS), options=()).methods
+    (method,), _ = read_configuration(path, solvers=tuple(SOLVERS), starts=tuple(STARTS))
     assert hash(method.solver_settings()["options"])
     assert method.record()["settings"] == {"options": [["c_mean", 0.5]]}
-
-
-def test_the_field_that_differs_is_named(tmp_path):
-    a, b = ({"seeds": 1, "methods": [{"label": "x", "settings": {"members": n}}]} for n in (2, 3))
-    Cells(tmp_path / "out").claim(a)
-    Cells(tmp_path / "out").claim(a)
-    with pytest.raises(UserError, match=r"methods\[0\]\.settings\.members 2, asked for is 3; "):
-        Cells(tmp_path / "out").claim(b)
 
 
 @pytest.mark.parametrize(
@@ -137,25 +127,11 @@ def test_a_price_is_a_number_or_measured(config, tmp_path, said, expected):
             arguments += ["--gradient-cost", said]
         elif said is not None:
             config.write_text(TINY.replace("defaults: {", f"defaults: {{gradient_cost: {said}, "))
-        settings = settle(parse_options(arguments), solvers=tuple(SOLVERS), starts=tuple(STARTS))
-        assert settings.gradient_cost == expected
-        assert settings.record()["gradient_cost"] == expected
-        assert isinstance(settings.gradient_cost, type(expected))
-
-
-def test_a_directory_of_something_else_is_left_alone(tmp_path):
-    (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match="holds no comparison"):
-        Cells(tmp_path).claim({"seeds": 1})
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-
-
-def test_a_damaged_piece_is_named(tmp_path):
-    cells = Cells(tmp_path / "out")
-    cells.claim({})
-    (tmp_path / "out" / "cells" / "piece.json").write_text("{")
-    with pytest.raises(UserError, match=r"piece\.json.*remove it"):
-        cells.read("piece")
+        options = parse_options(arguments)
+        experiment = settle(options, solvers=tuple(SOLVERS), starts=tuple(STARTS)).experiment
+        assert experiment.gradient_cost == expected
+        assert experiment.record()["gradient_cost"] == expected
+        assert isinstance(experiment.gradient_cost, type(expected))
 
 
 def test_recordings_are_whatever_audio_a_folder_holds(tmp_path):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from ddsprl.comparison.curve_points import CURVE_POINTS, RUN_DIGITS, curve_of, separate, thinned
 from ddsprl.comparison.curves import anytime, draw_curves
 from ddsprl.comparison.markdown import markdown, tables
 from ddsprl.comparison.page import chosen_targets, write_page
+from ddsprl.comparison.results import RUN_DIGITS, curve_of, separate
+from ddsprl.comparison.searching import CURVE_POINTS, thinned
 from ddsprl.comparison.summary import summarise
 from ddsprl.io.json_files import rounded_tree
 

@@ -22,11 +22,13 @@ CONTENTS = {
 
 def test_a_job_comes_back_as_it_was():
     sound = np.arange(5, dtype=np.float32)
-    kind, contents = unpacked(packed("match", {"target": sound, "title": "x", "curve": {"a": ([1], [2.0])}}))
+    given = {"knobs": sound[:2], "sounds": {"target": sound, "rate": 8}, "curve": {"a": ([1], [2.0])}}
+    kind, contents = unpacked(packed("match", given))
     assert kind == "match"
-    assert contents["curve"] == {"a": [[1], [2.0]]}
-    assert contents["target"].dtype == np.float32
-    np.testing.assert_array_equal(contents["target"], sound)
+    assert contents["curve"] == {"a": [[1], [2.0]]} and contents["sounds"]["rate"] == 8
+    assert contents["sounds"]["target"].dtype == np.float32
+    np.testing.assert_array_equal(contents["sounds"]["target"], sound)
+    np.testing.assert_array_equal(contents["knobs"], sound[:2])
 
 
 def test_processes_draw_the_same_and_a_dead_one_is_replaced():

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from ddsprl.env import EnvConfig, make_matcher
-from ddsprl.evaluation.baselines import guesses
 from ddsprl.evaluation.hearing import hear_own, snapped
-from ddsprl.evaluation.methods import GUESSES, methods
+from ddsprl.evaluation.methods import GUESSES, guesses, methods
 from ddsprl.evaluation.playing import playing
 from ddsprl.evaluation.suites import make_suite
 from tests.env.toy import OBJECTIVE, toy, toy_config

@@ -15,7 +15,8 @@ import pytest
 from ddsprl.evaluation.command import evaluate_player
 from ddsprl.evaluation.methods import AGENT, POLICY, cma_es_name
 from ddsprl.evaluation.options import EvaluateOptions, check, parse_options
-from ddsprl.evaluation.run import chosen, piece_name
+from ddsprl.evaluation.page import chosen
+from ddsprl.evaluation.run import piece_name
 from ddsprl.evaluation.search import Setting
 from ddsprl.evaluation.tuning import GRIDS, fitted, measure_grid, tuned
 from ddsprl.io import UserError
@@ -114,10 +115,10 @@ def test_pieces_have_file_names():
     ("arguments", "said"),
     [
         (["--targets", "1"], "--targets is 1, allowed are 2 to 4096"),
-        (["--stages", "6"], "--stages has 6, allowed are 1 to 5"),
-        (["--stages", "2", "2"], "--stages names one twice"),
-        (["--budgets", "4"], "--budgets has 4, allowed are 5 to"),
-        (["--players", "65"], "--players is 65"),
+        (["--stages", "6"], "--stages is 6, allowed are 1 to 5"),
+        (["--stages", "2", "2"], "--stages names 2 twice"),
+        (["--budgets", "4"], "--budgets is 4, allowed are 5 to"),
+        (["--players", "65"], "--players is 65, allowed are 0 to 64"),
         (["--targts", "3"], "did you mean '--targets'"),
     ],
 )

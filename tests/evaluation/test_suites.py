@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ddsprl.env import evaluate, make_matcher, stage_params
-from ddsprl.evaluation.baselines import do_nothing, random_actions
 from ddsprl.evaluation.hearing import RANDOM_PRESETS, hear, hear_own, judge, references
+from ddsprl.evaluation.methods import do_nothing, random_actions
 from ddsprl.evaluation.playing import Playing, RandomActions, play, playing
 from ddsprl.evaluation.search import Setting, cma_es
 from ddsprl.evaluation.suites import JUDGE_KEYS, SUITE_SEED, Stream, make_suite

@@ -1,20 +1,20 @@
 """Progress on stderr: nothing when quiet, lines in a pipe, a bar on a terminal."""
 
 import itertools
-import math
 import time
 
 import pytest
 
-from ddsprl.io import match_progress
+from ddsprl.io import progress_display
 
 
 def run(quiet):
-    with match_progress(quiet) as progress:
-        progress.update(0, 2, math.inf, "search")
-        progress.update(1, 2, 2.0, "search")
-        progress.update(2, 2, 1.5, "search")
-        progress.update(1, 9, 1.25, "polish")
+    with progress_display(quiet=quiet) as display:
+        display.say("two phases")
+        display.update(0, 2, "no loss yet", "search")
+        display.update(1, 2, "best loss 2.0", "search")
+        display.update(2, 2, "best loss 1.5", "search")
+        display.update(1, 9, "best loss 1.25", "polish")
 
 
 def test_quiet_says_nothing(capsys):
@@ -28,20 +28,22 @@ def test_a_pipe_gets_a_line_when_a_phase_begins_and_ends(capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
+        "two phases",
         "search: 0/2, no loss yet",
-        "search: 2/2, best loss 1.5000",
-        "polish: 1/9, best loss 1.2500",
+        "search: 2/2, best loss 1.5",
+        "polish: 1/9, best loss 1.25",
     ]
 
 
-def test_a_pipe_gets_a_line_a_minute(capsys, monkeypatch):
+@pytest.mark.parametrize(("every_s", "lines"), [(60.0, [0, 3, 6]), (30.0, [0, 2, 4, 6])])
+def test_a_pipe_gets_a_line_now_and_then(capsys, monkeypatch, every_s, lines):
     clock = itertools.count(100.0, 25.0)
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    with match_progress(False) as progress:
+    with progress_display(quiet=False, every_s=every_s) as display:
         for step in range(8):
-            progress.update(step, 8, 1.0, "search")
+            display.update(step, 8, "", "search")
     steps = [line.split()[1] for line in capsys.readouterr().err.splitlines()]
-    assert steps == ["0/8,", "3/8,", "6/8,"]
+    assert steps == [f"{step}/8," for step in lines]
 
 
 def test_a_terminal_gets_a_bar_on_stderr(capsys, monkeypatch):
@@ -50,12 +52,12 @@ def test_a_terminal_gets_a_bar_on_stderr(capsys, monkeypatch):
     run(quiet=False)
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "polish" in captured.err and "best loss 1.2500" in captured.err
+    assert all(text in captured.err for text in ("two phases", "polish", "1/9", "best loss 1.25"))
 
 
 def test_the_display_is_closed_after_an_error(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
-    with pytest.raises(KeyboardInterrupt), match_progress(False) as progress:
-        progress.update(1, 2, 1.0, "search")
+    with pytest.raises(KeyboardInterrupt), progress_display(quiet=False) as display:
+        display.update(1, 2, "", "search")
         raise KeyboardInterrupt
     assert capsys.readouterr().err.endswith("\x1b[2K")  # a transient bar clears its line

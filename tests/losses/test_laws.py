@@ -12,7 +12,7 @@ from ddsprl.losses import LOSSES, TERMS, Objective, ObjectiveConfig, ObjectiveWe
 from ddsprl.losses.objective import single_losses
 from ddsprl.losses.term import longest_window
 from ddsprl.training.config import RunConfig
-from ddsprl.training.fields import override
+from ddsprl.io.settings import override
 from tests.losses.sounds import SAMPLE_RATE, N, degenerate, tone
 
 SOUNDS = degenerate()

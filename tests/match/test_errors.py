@@ -141,7 +141,7 @@ def test_a_bad_lock(capsys, tmp_path, tone, lock, message):
         ("--midi", "-1", "--midi"),
         ("--midi", "nan", "allowed are 0 to 127"),
         ("--midi", "C4", "C4"),
-        ("--gate", "0", "allowed are seconds over 0"),
+        ("--gate", "0", "allowed are over 0, up to 10 seconds"),
         ("--gate", "11", "up to 10"),
         ("--gate", "nan", "--gate is nan"),
         ("--sample-rate", "7999", "allowed are 8000 to 96000"),

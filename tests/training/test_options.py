@@ -6,8 +6,8 @@ import pytest
 
 from ddsprl import train
 from ddsprl.io import UserError
+from ddsprl.io.settings import names, nested, override
 from ddsprl.training.config import RunConfig
-from ddsprl.training.fields import names, nested, override
 from ddsprl.training.options import find_config, parse_options
 from ddsprl.training.trainer import prepared
 
@@ -38,13 +38,13 @@ def refused(capsys, *arguments: object) -> str:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--loop.n_env", "4"], "no option --loop.n_env; did you mean 'loop.n_envs'?"),
-        (["--agent.network.widht=4"], "did you mean 'agent.network.width'?"),
-        (["--resum", "x"], "did you mean 'resume'?"),
+        (["--loop.n_env", "4"], "no option --loop.n_env; did you mean '--loop.n_envs'?"),
+        (["--agent.network.widht=4"], "did you mean '--agent.network.width'?"),
+        (["--resum", "x"], "did you mean '--resume'?"),
         (["--loop.n_envs", "many"], "n-envs"),
         (["--loop.n_envs", "0"], "loop.n_envs is 0, allowed are 1 to"),
         (["--loop.off_mode", "nan"], "loop.off_mode is nan"),
-        (["--agent.actor_rate", "0"], "agent.actor_rate is 0.0"),
+        (["--agent.actor_rate", "0"], "agent.actor_rate is 0, allowed are over 0"),
         (["--env.action", "absolut"], "did you mean 'absolute'?"),
         (["--env.duration_s", "0.3"], "no reference was committed"),
         (["--env.duration_s", "0.3", "--env.epsilon", "1"], "curriculum.threshold is not given"),

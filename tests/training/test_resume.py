@@ -16,7 +16,6 @@ import pytest
 from ddsprl import train
 from ddsprl.io.checkpoints import Checkpoints
 from ddsprl.io.run_log import read_log
-from ddsprl.training.interruption import Interruption
 from ddsprl.training.options import config_of
 from ddsprl.training.storing import items_of, loop_like
 from ddsprl.training.trainer import prepared
@@ -161,26 +160,3 @@ def stopped_while_it_learns(run: Path) -> None:
     assert ended(process)[0] == -signal.SIGKILL
     assert len(checkpoints.steps()) >= 2 and checkpoints.steps()[-1] < 60
     assert lost(run) <= RUN["log"]["checkpoint_every"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_is_remembered_once_something_can_be_saved(number, monkeypatch, capfd):
-    class LeftError(Exception):
-        pass
-
-    def leave(code):
-        raise LeftError(code)
-
-    monkeypatch.setattr("ddsprl.training.interruption.os._exit", leave)
-    before = signal.getsignal(number)
-    with Interruption("the command") as interruption:
-        with pytest.raises(LeftError, match=str(128 + number)):
-            signal.raise_signal(number)
-        assert capfd.readouterr().err == "interrupted while the run was prepared; go on with: the command\n"
-        interruption.prepared()
-        signal.raise_signal(number)
-        assert interruption.code == 128 + number
-        with pytest.raises(LeftError, match=str(128 + number)):
-            signal.raise_signal(number)
-        assert "not saved since the last checkpoint" in capfd.readouterr().err
-    assert signal.getsignal(number) is before

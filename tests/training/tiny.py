@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ddsprl.env import make_matcher
+from ddsprl.io.settings import override
 from ddsprl.losses import ObjectiveConfig
 from ddsprl.training import RunConfig, Training, make_agent
-from ddsprl.training.fields import override
 from tests.env.toy import toy, toy_config
 
 # Few terms, for compiling is most of these tests' time.

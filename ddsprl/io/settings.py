@@ -1,5 +1,6 @@
-"""Nested settings by dotted names: overrides from YAML, JSON and the command line over frozen dataclasses.
+"""Settings from files: YAML that holds a mapping, laid by dotted names over nested frozen dataclasses.
 
+    read_yaml(path, expected="fields and their values")
     names(RunConfig())                                  "env.steps", "agent.network.width", ...
     override(RunConfig(), {"loop": {"n_envs": 32}, "agent.batch": 128}, where="configs/quick.yaml")
 
@@ -11,11 +12,38 @@ import dataclasses
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
-from ddsprl.io import UserError, did_you_mean
+import yaml
+
+from ddsprl.io.checks import known_names
+from ddsprl.io.errors import UserError
 
 Settings = TypeVar("Settings")
+
+
+def read_yaml(path: Path, *, expected: str) -> dict[str, Any]:
+    """The mapping that a YAML file holds; an empty file holds an empty one.
+
+    Args:
+        path: of the file.
+        expected: what it must hold, for the message.
+
+    Raises:
+        UserError: it cannot be read, or holds something else.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must hold {expected}")
+    return content
 
 
 def names(settings: Any) -> tuple[str, ...]:
@@ -56,9 +84,7 @@ def override(settings: Settings, given: Mapping[str, Any], *, where: str) -> Set
     """
     known, tree = names(settings), {}
     for name, value in _flat(given, "", known):
-        if name not in known:
-            hint = did_you_mean(str(name), known) or f"; fields are {', '.join(known)}"
-            raise UserError(f"{where}: no field {name!r}{hint}")
+        known_names(where, "field", [name], known)
         *groups, field = name.split(".")
         place = tree
         for group in groups:
@@ -85,22 +111,32 @@ def _replaced(settings: Any, tree: Mapping[str, Any], where: str) -> Any:
         if dataclasses.is_dataclass(old):
             values[name] = _replaced(old, value, f"{where}{name}.")
         else:
-            values[name] = _of_kind(value, kinds[name], f"{where}{name}")
+            values[name] = of_kind(value, kinds[name], f"{where}{name}")
     try:
         return dataclasses.replace(settings, **values)
     except ValueError as error:
         raise UserError(f"{where}{error}") from None
 
 
-def _of_kind(value: Any, kind: Any, where: str) -> Any:
-    """The value as a field of this kind holds it."""
+def of_kind(value: Any, kind: Any, where: str) -> Any:
+    """The value as a field of this kind holds it.
+
+    Args:
+        value: of a file.
+        kind: type of the field: a number, a text, a truth value, a tuple of one of these, or one of them
+            or None.
+        where: the field, named in errors.
+
+    Raises:
+        UserError: it is of another kind.
+    """
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if value is None and types.NoneType in options:
         return None
     wanted = next(option for option in options if option is not types.NoneType)
     if typing.get_origin(wanted) is tuple:
         items = value if isinstance(value, list | tuple) else (value,)
-        return tuple(_of_kind(item, typing.get_args(wanted)[0], where) for item in items)
+        return tuple(of_kind(item, typing.get_args(wanted)[0], where) for item in items)
     if wanted is float:
         return _number(value, where)
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):

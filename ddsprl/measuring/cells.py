@@ -1,13 +1,14 @@
-"""What a comparison has finished, on disk: one small file for every piece of work, so that it can go on.
+"""Finished pieces of work on disk: one small file for every piece, so that the work can go on.
 
-    DIR/comparison.json           what is compared; another run into DIR must ask for the same
-    DIR/cells/NAME.json           numbers of one piece
-    DIR/cells/NAME.npz            its arrays (knob positions, sounds), written before the numbers
+    DIR/KIND.json             what is measured; another session in DIR must ask for the same
+    DIR/cells/NAME.json       numbers of one piece
+    DIR/cells/NAME.npz        its arrays (knob positions, sounds), written before the numbers
 
 A piece is there when its JSON is: both appear by renaming, the arrays first.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +17,28 @@ import numpy as np
 from ddsprl.io import UserError, write_json
 from ddsprl.io.atomic import replacing
 from ddsprl.io.json_files import as_stored, first_difference, read_object
-from ddsprl.io.sources import digest_of
+from ddsprl.measuring.interruption import Interruption
 
-IDENTITY, CELLS = "comparison.json", "cells"
+CELLS = "cells"
 REMEDY = "remove it to have it made again"
-# What numbers depend on: everything but this package's tables and pages.
-SOURCES = (
-    "synth_jax",
-    "ddsprl/features",
-    "ddsprl/fitting",
-    "ddsprl/fitting/guess/data/serum_lite.npz",
-    "ddsprl/losses",
-    "ddsprl/metrics",
-    "ddsprl/plant.py",
-)
+
+# What a piece is called, and how it is made; a call stores the piece and returns a loss to show, or NaN.
+Job = tuple[str, Callable[[], float]]
 
 
 class Cells:
-    """Pieces of work in one directory; a subclass may be of something else than comparisons."""
+    """Pieces of work in one directory."""
 
-    identity_file = IDENTITY
-    holds = "comparison"
+    def __init__(self, directory: Path, kind: str, interruption: Interruption | None = None) -> None:
+        """Nothing is read or written yet.
 
-    def __init__(self, directory: Path) -> None:
-        """Nothing is read or written yet."""
-        self.directory = directory
+        Args:
+            directory: DIR.
+            kind: of work, such as `comparison`: a file name and a noun.
+            interruption: which does not come between the two files of a piece; None if it may.
+        """
+        self.directory, self.kind = directory, kind
+        self._interruption = interruption
 
     def claim(self, identity: Mapping[str, Any]) -> None:
         """Make the directory this work's, or find that it is.
@@ -48,7 +46,7 @@ class Cells:
         Raises:
             UserError: it holds other work of this kind, or something else.
         """
-        path = self.directory / self.identity_file
+        path = self.directory / f"{self.kind}.json"
         wanted = as_stored(identity)
         if path.is_file():
             earlier = read_object(path, remedy=REMEDY)
@@ -56,12 +54,12 @@ class Cells:
             if difference is not None:
                 name, was, now = difference
                 raise UserError(
-                    f"{self.directory}: holds {_article(self.holds)} with {name} {was}, asked for is {now}; "
+                    f"{self.directory}: holds {_article(self.kind)} with {name} {was}, asked for is {now}; "
                     "choose another directory, or the same options to go on"
                 )
             return
         if self.directory.exists() and (not self.directory.is_dir() or any(self.directory.iterdir())):
-            raise UserError(f"{self.directory}: exists already and holds no {self.holds}; choose another")
+            raise UserError(f"{self.directory}: exists already and holds no {self.kind}; choose another")
         try:
             (self.directory / CELLS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -91,11 +89,12 @@ class Cells:
         self, name: str, numbers: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
     ) -> None:
         """Store a piece."""
-        (self.directory / CELLS).mkdir(exist_ok=True)
-        if arrays is not None:
-            with replacing(self._path(name, "npz")) as temporary, open(temporary, "wb") as file:
-                np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
-        write_json(self._path(name, "json"), numbers)
+        with self._interruption.whole() if self._interruption else contextlib.nullcontext():
+            (self.directory / CELLS).mkdir(exist_ok=True)
+            if arrays is not None:
+                with replacing(self._path(name, "npz")) as temporary, open(temporary, "wb") as file:
+                    np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
+            write_json(self._path(name, "json"), numbers)
 
     def _path(self, name: str, ending: str) -> Path:
         return self.directory / CELLS / f"{name}.{ending}"
@@ -103,8 +102,3 @@ class Cells:
 
 def _article(noun: str) -> str:
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
-
-
-def source_digest() -> str:
-    """A fingerprint of the code that the numbers depend on."""
-    return digest_of(SOURCES)
