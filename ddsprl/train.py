@@ -28,7 +28,7 @@ SOURCES = (
     "ddsprl/agents",
     "ddsprl/env",
     "ddsprl/features",
-    "ddsprl/fitting/guess/data/serum_lite.npz",
+    "ddsprl/fitting/guess/data",
     "ddsprl/fitting/guess/model.py",
     "ddsprl/fitting/guess/features.py",
     "ddsprl/fitting/guess/network.py",

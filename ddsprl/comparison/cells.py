@@ -25,7 +25,6 @@ SOURCES = (
     "synth_jax",
     "ddsprl/features",
     "ddsprl/fitting",
-    "ddsprl/fitting/guess/data/serum_lite.npz",
     "ddsprl/losses",
     "ddsprl/metrics",
     "ddsprl/plant.py",

@@ -11,6 +11,7 @@ from ddsprl.comparison.plan import Method, Plan, load_plan
 from ddsprl.fitting.core.budget import GRADIENT_COST
 from ddsprl.io import UserError, did_you_mean
 from ddsprl.io.cli import parse_command_line
+from synth_jax.instruments import DEFAULT_INSTRUMENT, INSTRUMENTS
 
 PROGRAM = "python -m ddsprl.compare"
 DESCRIPTION = (
@@ -24,6 +25,7 @@ MEASURED = "measured"
 LEAST_PRICE, MOST_PRICE = 1, 100
 # Values where neither the command line nor the configuration says anything.
 FALLBACK: dict[str, Any] = {
+    "instrument": DEFAULT_INSTRUMENT,
     "suite": "presets",
     "budgets": (2048,),
     "seeds": 3,
@@ -49,6 +51,8 @@ class CompareOptions:
     """YAML file with the methods, and defaults for these options."""
     methods: tuple[str, ...] = ()
     """Labels of the methods to compare; all of the file if none."""
+    instrument: str | None = None
+    """What plays: a name of the registry of instruments, such as `sine`; the default one if not given."""
     suite: str | None = None
     """presets (random and bank), random, bank, or recordings. Default: presets."""
     folder: Path = Path("tests/data/targets")
@@ -89,6 +93,7 @@ class Settings:
 
     out: Path
     methods: tuple[Method, ...]
+    instrument: str
     suite: str
     folder: Path
     notes: str
@@ -107,8 +112,8 @@ class Settings:
 
     def record(self) -> dict[str, Any]:
         """What the numbers depend on, as JSON holds it; no paths."""
-        shown = ("suite", "notes", "seeds", "targets", "sample_rate", "seed", "group", "gradient_cost")
-        record: dict[str, Any] = {name: getattr(self, name) for name in shown}
+        shown = ("instrument", "suite", "notes", "seeds", "targets", "sample_rate", "seed", "group")
+        record: dict[str, Any] = {name: getattr(self, name) for name in (*shown, "gradient_cost")}
         if self.suite == "recordings":
             record |= {"folder": self.folder.resolve().name, "max_seconds": self.max_seconds}
         else:
@@ -186,6 +191,7 @@ def _price(value: Any) -> float | str:
 
 def _check(settings: Settings) -> None:
     labels = [method.label for method in settings.methods]
+    _one_of("--instrument", settings.instrument, tuple(INSTRUMENTS))
     _one_of("--suite", settings.suite, tuple(SUITES))
     _one_of("--notes", settings.notes, NOTES)
     for name, low, high in (

@@ -6,7 +6,7 @@ import signal
 import sys
 import zlib
 from collections.abc import Callable
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,15 @@ from ddsprl.comparison.page import chosen_targets, write_page
 from ddsprl.comparison.suites import MANIFEST, recordings_of
 from ddsprl.comparison.summary import Results, price_of, summarise
 from ddsprl.fitting.core.programs import group_size
+from ddsprl.fitting.inversion.methods import usable_start
 from ddsprl.fitting.solvers.registry import make_solver, settings_of
 from ddsprl.io import EXIT_INTERRUPTED, UserError, match_progress, versions
 from ddsprl.io.atomic import replacing
+from ddsprl.plant import make_instrument
 
 PACKAGES = ("ddsprl", "jax", "jaxlib", "numpy")
+# A note that every guess is trained for.
+GUESSED_MIDI = 60.0
 
 
 class Interruptible:
@@ -135,6 +139,21 @@ def check_methods(settings: Settings) -> None:
         if least < method.count:
             short = f"a budget of {least} does not pay for its {method.count} starts"
             raise UserError(f"method {method.label!r}: {short}; raise --budgets, or lower count")
+
+
+def with_usable_starts(settings: Settings) -> Settings:
+    """The settings with methods that start where the instrument lets them; what is changed is printed.
+
+    A start that asks a guess falls back to one that needs no training where no guess is trained.
+    """
+    synth = make_instrument(settings.instrument, settings.sample_rate, settings.seconds)
+    methods = []
+    for method in settings.methods:
+        start, reason = usable_start(method.start, synth, GUESSED_MIDI)
+        if reason is not None:
+            print(f"method {method.label!r}: {reason}; it starts from {start!r} instead", file=sys.stderr)
+        methods.append(replace(method, start=start))
+    return replace(settings, methods=tuple(methods))
 
 
 def collect(execution: Execution, cells: Cells, settings: Settings, group: int) -> Results:

@@ -18,7 +18,7 @@ from ddsprl.fitting.core.solver import iteration_cost, legs_of
 from ddsprl.fitting.inversion.inverter import Inverter
 from ddsprl.fitting.solvers.registry import make_solver
 from ddsprl.fitting.starts.registry import make_starts
-from synth_jax import load_bank, shipped_presets_dir
+from synth_jax.presets import shipped_positions
 
 
 class Found(NamedTuple):
@@ -54,7 +54,7 @@ class Searcher:
         """Nothing is compiled yet."""
         self.inverter, self.method, self.seed = inverter, method, seed
         self.solver = make_solver(method.solver, **method.solver_settings())
-        self._bank = _shipped(inverter.problem.instrument.name)
+        self._bank = shipped_positions(inverter.problem.instrument.name)
         self.gradient_cost = gradient_cost
         self._warm = False
 
@@ -133,11 +133,6 @@ class Searcher:
             key=stream(self.seed, Stream.START, case.name, seed),
             library=self.inverter.library,
             # One less for everyone, so that one shape is compiled.
-            bank=bank if own.any() else bank[:-1],
+            bank=(bank if own.any() else bank[:-1]) if len(bank) else None,
         )
         return points
-
-
-def _shipped(instrument: str) -> np.ndarray:
-    """Presets that come with an instrument, `[b, d]`."""
-    return np.stack([p.to_unit() for p in load_bank(shipped_presets_dir()) if p.instrument == instrument])

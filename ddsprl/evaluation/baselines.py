@@ -53,5 +53,5 @@ def tuned_cma_es(
     suite: Suite, *, budget: int, timed: bool = False, progress: Progress | None = None
 ) -> Found:
     """CMA-ES with the settings that were tuned for the stage and the budget."""
-    setting = tuned(suite.env.config, suite.stage, budget)
+    setting = tuned(suite.env, suite.stage, budget)
     return cma_es(suite, setting, budget=budget, timed=timed, progress=progress)

@@ -15,7 +15,6 @@ SOURCES = (
     "ddsprl/evaluation",
     "ddsprl/features",
     "ddsprl/fitting",
-    "ddsprl/fitting/guess/data/serum_lite.npz",
     "ddsprl/losses",
     "ddsprl/plant.py",
 )

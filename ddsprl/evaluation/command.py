@@ -4,12 +4,13 @@ import os
 
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
+from ddsprl.env import stages_of
 from ddsprl.evaluation.options import EvaluateOptions, check
 from ddsprl.evaluation.page import write_report
 from ddsprl.evaluation.playing import Player
 from ddsprl.evaluation.run import Evaluation, Settings
 from ddsprl.evaluation.tables import markdown
-from ddsprl.io import write_json
+from ddsprl.io import UserError, write_json
 from ddsprl.training.restore import load_agent, say_what_was_damaged
 
 
@@ -34,7 +35,15 @@ def run(options: EvaluateOptions) -> int:
 
 
 def evaluate_player(player: Player, options: EvaluateOptions) -> str:
-    """Measure an agent and write `results.json` and `report.html`; returns the tables."""
+    """Measure an agent and write `results.json` and `report.html`; returns the tables.
+
+    Raises:
+        UserError: a stage that its instrument does not have.
+    """
+    count = len(stages_of(player.env.instrument))
+    for stage in options.stages:
+        if not 1 <= stage <= count:
+            raise UserError(f"--stages has {stage}, allowed are 1 to {count}")
     settings = Settings(
         directory=options.directory,
         stages=options.stages or tuple(range(1, player.stage + 1)),

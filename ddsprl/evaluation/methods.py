@@ -15,8 +15,7 @@ from ddsprl.evaluation.playing import Player, play, playing
 from ddsprl.evaluation.search import Found, Progress
 from ddsprl.evaluation.suites import Suite
 from ddsprl.evaluation.tuning import tuned
-from ddsprl.fitting.guess.model import load_guess
-from ddsprl.fitting.guess.of_targets import fits
+from ddsprl.fitting.guess.model import why_no_guess
 
 AGENT, POLICY = "agent", "agent, policy alone"
 NOTHING, RANDOM, GUESSES = "do nothing", "random actions", "guesses"
@@ -57,7 +56,7 @@ def methods(budgets: tuple[int, ...], player: Player | None, env: MatchEnv) -> d
         found[AGENT] = lambda suite, _: agent(suite, player, returns=True)
         found[POLICY] = lambda suite, _: agent(suite, player, returns=False)
     found |= {NOTHING: lambda suite, _: do_nothing(suite), RANDOM: lambda suite, _: random_actions(suite)}
-    if fits(load_guess(None), env):
+    if why_no_guess(env.instrument) is None:
         found[GUESSES] = lambda suite, _: guesses(suite)
     for budget in budgets:
 
@@ -95,7 +94,7 @@ def guesses(suite: Suite) -> Piece:
 
 def cma_es(suite: Suite, budget: int, progress: Progress | None) -> Piece:
     """Tuned CMA-ES."""
-    setting = tuned(suite.env.config, suite.stage, budget)
+    setting = tuned(suite.env, suite.stage, budget)
     found = baselines.tuned_cma_es(suite, budget=budget, timed=True, progress=progress)
     return _piece(suite, found, {"setting": vars(setting), "label": setting.label})
 

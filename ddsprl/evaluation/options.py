@@ -7,7 +7,6 @@ from typing import Annotated
 
 import tyro
 
-from ddsprl.env.match.curriculum import STAGES
 from ddsprl.evaluation.tuning import FEWEST
 from ddsprl.io import UserError
 from ddsprl.io.cli import parse_command_line
@@ -75,9 +74,6 @@ def check(options: EvaluateOptions) -> None:
         raise UserError(f"{options.run}: is no directory of a run")
     if not 2 <= options.targets <= MOST_TARGETS:
         raise UserError(f"--targets is {options.targets}, allowed are 2 to {MOST_TARGETS}")
-    for stage in options.stages:
-        if not 1 <= stage <= len(STAGES):
-            raise UserError(f"--stages has {stage}, allowed are 1 to {len(STAGES)}")
     for name, values in (("stages", options.stages), ("budgets", options.budgets)):
         if len(set(values)) != len(values):
             raise UserError(f"--{name} names one twice")

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from ddsprl.comparison.run import Interruptible, machine
-from ddsprl.env import STAGES, MatchEnv
+from ddsprl.env import MatchEnv, stages_of
 from ddsprl.evaluation.cells import EvaluationCells, source_digest
 from ddsprl.evaluation.hearing import Heard, References, references
 from ddsprl.evaluation.measures import Measured, Yardsticks, duel, summary
@@ -111,7 +111,7 @@ class Evaluation:
             "about": dict(settings.about),
             "options": _options(settings),
             "environment": dataclasses.asdict(self.env.config),
-            "tuned_for_this_setup": is_tuned(self.env.config),
+            "tuned_for_this_setup": is_tuned(self.env),
             "source": source_digest(),
             "machine": machine(),
             "versions": versions(),
@@ -142,7 +142,7 @@ class Evaluation:
         ceiling = Measured(found["floor"], found["own"][:, None], 0.0, 1)
         return {
             "stage": stage,
-            "name": STAGES[stage - 1].name,
+            "name": stages_of(self.env.instrument)[stage - 1].name,
             "knobs": [spec.name for spec, open_ in zip(table, free, strict=True) if open_],
             "rejected": about["rejected"],
             "methods": rows,

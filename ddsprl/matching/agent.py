@@ -27,7 +27,7 @@ from ddsprl.fitting.inversion.inverter import Inverter
 from ddsprl.fitting.inversion.methods import Method
 from ddsprl.io import UserError, fit_length
 from ddsprl.matching.edits import edit_rows
-from ddsprl.matching.options import HANDED_ON
+from ddsprl.matching.options import HANDED_ON, MatchOptions
 from synth_jax import Note
 from synth_jax.params import Table
 
@@ -140,7 +140,7 @@ class AgentSearch:
         return np.concatenate(found, axis=1)[:, : played.shape[1]]
 
 
-def load_search(run: Path, *, polish: bool, sample_rate: int) -> AgentSearch:
+def load_search(run: Path, options: MatchOptions) -> AgentSearch:
     """The agent of a run, ready to play recordings.
 
     Raises:
@@ -150,22 +150,22 @@ def load_search(run: Path, *, polish: bool, sample_rate: int) -> AgentSearch:
 
     loaded = load_agent(run)
     say_what_was_damaged(loaded)
-    return checked(loaded, run, polish=polish, sample_rate=sample_rate)
+    return checked(loaded, run, options)
 
 
-def checked(player: Player, run: Path, *, polish: bool, sample_rate: int) -> AgentSearch:
+def checked(player: Player, run: Path, options: MatchOptions) -> AgentSearch:
     """The search of a loaded agent.
 
     Raises:
-        UserError: it plays another instrument than presets are written for, or at another rate.
+        UserError: it plays another instrument than the one that is asked for, or at another rate.
     """
     synth = player.env.instrument
-    if synth.name != "serum_lite":
-        raise UserError(f"--run {run}: its agent plays {synth.name}; recordings are matched with serum_lite")
-    if synth.sample_rate != sample_rate:
-        rate = synth.sample_rate
-        raise UserError(f"--sample-rate is {sample_rate}, the agent of {run} hears sounds at {rate} Hz only")
-    return AgentSearch(player, polish)
+    if synth.name != options.instrument:
+        raise UserError(f"--run {run}: its agent plays {synth.name}, --instrument is {options.instrument}")
+    if synth.sample_rate != options.sample_rate:
+        asked, rate = options.sample_rate, synth.sample_rate
+        raise UserError(f"--sample-rate is {asked}, the agent of {run} hears sounds at {rate} Hz only")
+    return AgentSearch(player, options.polish)
 
 
 def with_history(env: MatchEnv) -> MatchEnv:

@@ -21,7 +21,7 @@ from ddsprl.fitting.core.driver import FINALISTS
 from ddsprl.fitting.findings.extras import analyse, posterior_renders, posteriors_of
 from ddsprl.fitting.findings.references import references
 from ddsprl.fitting.inversion.grouped import Inversion
-from ddsprl.fitting.inversion.inverter import FINAL_KEYS, make_problem
+from ddsprl.fitting.inversion.inverter import FINAL_KEYS
 from ddsprl.fitting.inversion.several import search_several
 from ddsprl.fitting.posterior.priors import make_prior
 from ddsprl.fitting.posterior.summary import Posterior
@@ -42,6 +42,8 @@ from ddsprl.matching.options import MatchOptions, check, parse_locks
 from ddsprl.matching.results import Finding, Said, make_finding
 from ddsprl.matching.stored import StoredFindings
 from ddsprl.matching.writing import Writer
+from ddsprl.plant import make_instrument
+from synth_jax.presets import shipped_positions
 
 if TYPE_CHECKING:
     from ddsprl.matching.agent import AgentSearch
@@ -75,8 +77,11 @@ def match(options: MatchOptions) -> int:
         # Only here, so that nobody else waits for the agents' libraries.
         from ddsprl.matching.agent import load_search
 
-        agent = load_search(options.run, polish=options.polish, sample_rate=options.sample_rate)
-    free, locked = parse_locks(options.lock, make_problem(options.sample_rate, 0.5).instrument.table)
+        agent = load_search(options.run, options)
+    synth = make_instrument(options.instrument, options.sample_rate, 0.5)
+    free, locked = parse_locks(options.lock, synth.table)
+    if options.prior == "bank" and not len(shipped_positions(options.instrument)):
+        raise UserError(f"--prior is 'bank', but no presets come with {options.instrument}")
     tune_cpu()
     enable_compilation_cache()
     if manifest is not None:

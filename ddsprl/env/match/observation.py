@@ -10,7 +10,7 @@
                                          sound before the first edit, and their standard deviations
     best              [5]                best loss, loss above it, and current against best as in `deltas`
     time              [1]                t / T, for networks with the finite-horizon switch only
-    modules           [4]                1 where a module has something unlocked
+    modules           [m]                1 where a module has something unlocked
 
 All values are bounded, so that the layout can state the bounds. Differences are current minus the other.
 """
@@ -30,7 +30,6 @@ from ddsprl.features.mfcc import mfcc_from_mel_db
 from ddsprl.features.stft import bin_frequencies_hz, magnitude_from_power, stft_power_frames
 from synth_jax import Instrument, Note
 from synth_jax.numerics import safe_divide
-from synth_jax.params import MODULES
 from synth_jax.units import LN2, power_to_db
 
 MEL_CENTRE_DB, MEL_SPAN_DB = -50.0, 50.0
@@ -95,7 +94,7 @@ def layout(instrument: Instrument, probes: int, *, guess: bool = False) -> tuple
         *((("guess", (2 * instrument.n_params,), 0.0, 1.0),) if guess else ()),
         ("best", (5,), -DELTA_HIGH, LOSS_HIGH),
         ("time", (1,), 0.0, 1.0),
-        ("modules", (len(MODULES),), 0.0, 1.0),
+        ("modules", (len(instrument.modules),), 0.0, 1.0),
     )
     fields, start = [], 0
     for name, shape, low, high in entries:
@@ -174,7 +173,7 @@ def observe(
         loss: scalar, of the current sound.
         best: the best sound so far, the current one included.
         elapsed: scalar, t / T.
-        modules: mask `[4]`.
+        modules: mask `[m]`.
         note: from `note_row`.
         guess: `[2 d]`, or None where there is none in the layout.
     """

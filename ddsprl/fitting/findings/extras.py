@@ -23,7 +23,7 @@ from ddsprl.fitting.inversion.grouped import Inversion, Prepared, taken
 from ddsprl.fitting.inversion.inverter import Inverter
 from ddsprl.fitting.posterior.chains import PosteriorConfig
 from ddsprl.fitting.posterior.priors import Prior
-from ddsprl.fitting.posterior.sampling import oscillator_pairs, sample_posterior
+from ddsprl.fitting.posterior.sampling import sample_posterior
 from ddsprl.fitting.posterior.summary import Posterior
 
 
@@ -100,7 +100,7 @@ def posteriors_of(
         prior: over presets; uniform if None.
         progress: called with cycles done and cycles in all; what it raises is passed on.
     """
-    count = len(found.u)
+    count, synth = len(found.u), inverter.problem.instrument
     index = np.minimum(np.arange(len(group.starts)), count - 1)
     return sample_posterior(
         inverter.problem,
@@ -110,7 +110,7 @@ def posteriors_of(
         names=found.names,
         config=config,
         prior=prior,
-        partner=oscillator_pairs(inverter.problem.instrument.table),
+        partner=synth.knowledge.partners(synth.table),
         progress=progress,
     )[:count]
 

@@ -25,6 +25,7 @@ from ddsprl.fitting.starts.library import Library
 from ddsprl.io import estimate_gate
 from ddsprl.io.ahead import ahead
 from synth_jax import Note
+from synth_jax.instruments import DEFAULT_INSTRUMENT
 
 Notes = tuple[np.ndarray, np.ndarray, np.ndarray]
 GIVEN = "given"
@@ -61,6 +62,7 @@ def invert(
     locked: np.ndarray | None = None,
     window: np.ndarray | None = None,
     progress: Progress | None = None,
+    instrument: str = DEFAULT_INSTRUMENT,
 ) -> Inversion:
     """Find a preset for each of a batch of sounds.
 
@@ -86,6 +88,7 @@ def invert(
         locked: values of the others, `[d]`.
         window: gain over time of targets and candidates alike, `[B, n]`; 0 where a recording was cut off.
         progress: called with renders charged, those charged in the end, and the best loss.
+        instrument: a name of `synth_jax.INSTRUMENTS`; an `inverter` has its own.
 
     Returns:
         The record of findings, NumPy arrays. After a `KeyboardInterrupt` (Ctrl-C, or raised by `progress`)
@@ -99,7 +102,7 @@ def invert(
     chosen = make_method(method, _start_of(start, given))
     audio = _sounds(targets)
     if inverter is None:
-        inverter = _inverter(sample_rate, audio.shape[1], config or InversionConfig(), library)
+        inverter = _inverter(sample_rate, audio.shape[1], config or InversionConfig(), library, instrument)
     knobs = _knobs(inverter, sample_rate, audio, bank, free, locked)
     window = _array("window", window, np.ones_like(audio))
     notes = Note(*_notes(audio, midi, gate_s, inverter, jax.random.fold_in(key, len(audio))))
@@ -158,6 +161,7 @@ def invert_stream(
     budget: int = DEFAULT_BUDGET,
     config: InversionConfig | None = None,
     library: Library | None = None,
+    instrument: str = DEFAULT_INSTRUMENT,
 ) -> Generator[Streamed, None, None]:
     """Find a preset for each of any number of sounds, a group at a time, in bounded memory.
 
@@ -177,6 +181,7 @@ def invert_stream(
         budget: renders a target.
         config: of the search.
         library: of the sounds' length and rate, if all are of one length; made in memory if None.
+        instrument: as of `invert`.
 
     Yields:
         Places and findings of each group, in the order in which groups were full.
@@ -186,7 +191,7 @@ def invert_stream(
     """
     chosen, settings = make_method(method, start), config or InversionConfig()
     # Programs belong to an inverter: one for each length.
-    inverter_for = cache(lambda n: _inverter(sample_rate, n, settings, library))
+    inverter_for = cache(lambda n: _inverter(sample_rate, n, settings, library, instrument))
 
     def groups() -> Iterator[tuple[np.ndarray, Inverter, Prepared]]:
         for index, audio in _by_length(sounds):
@@ -223,10 +228,12 @@ def _stacked(group: list[tuple[int, np.ndarray]]) -> tuple[np.ndarray, np.ndarra
     return np.array([place for place, _ in group]), np.stack([audio for _, audio in group])
 
 
-def _inverter(sample_rate: int, n: int, config: InversionConfig, library: Library | None) -> Inverter:
+def _inverter(
+    sample_rate: int, n: int, config: InversionConfig, library: Library | None, instrument: str
+) -> Inverter:
     if library is None:
-        return default_inverter(sample_rate, n, config)
-    return Inverter(make_problem(sample_rate, n / sample_rate), config, library)
+        return default_inverter(sample_rate, n, config, instrument)
+    return Inverter(make_problem(sample_rate, n / sample_rate, instrument=instrument), config, library)
 
 
 def _sounds(targets: np.ndarray | jax.Array) -> np.ndarray:
