@@ -32,7 +32,7 @@ from ddsprl.fitting.core.problem import Problem, Target
 from ddsprl.fitting.core.solve import solve
 from ddsprl.fitting.inversion.inverter import make_problem
 from ddsprl.fitting.posterior.priors import UniformPrior
-from ddsprl.fitting.posterior.sampling import PosteriorConfig, oscillator_pairs, sample_posterior
+from ddsprl.fitting.posterior.sampling import PosteriorConfig, sample_posterior
 from ddsprl.fitting.posterior.summary import (
     COUNTED,
     LEVEL,
@@ -70,7 +70,7 @@ def infer(
         sample[None],
         names=[spec.name for spec in table],
         config=settings(options),
-        partner=oscillator_pairs(table),
+        partner=problem.instrument.knowledge.partners(table),
     )[0]
     return found, match
 

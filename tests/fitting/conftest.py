@@ -1,4 +1,4 @@
-"""One tiny inverter for all tests of the search: 8 kHz, a quarter of a second, 16 candidates, 4 members."""
+"""One tiny inverter for all tests of the search: 8 kHz, a quarter of a second, 16 candidates."""
 
 from dataclasses import dataclass
 
@@ -39,5 +39,5 @@ class Tiny:
 
 @pytest.fixture(scope="session")
 def tiny() -> Tiny:
-    config = InversionConfig(members=4, candidates=16, steps=4, library=LibraryConfig(size=64))
+    config = InversionConfig(candidates=16, library=LibraryConfig(size=64))
     return Tiny(Inverter(make_problem(RATE, DURATION_S), config))

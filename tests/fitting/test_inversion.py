@@ -17,7 +17,7 @@ from ddsprl.fitting.inversion.inverter import FINAL_KEYS, InversionConfig, Inver
 from ddsprl.fitting.inversion.methods import make_method
 from ddsprl.fitting.inversion.recording import GUESSES
 from ddsprl.losses.objective import Objective, ObjectiveConfig
-from ddsprl.plant import make_instrument
+from ddsprl.plant import Plant, make_instrument
 from synth_jax import Note
 
 RATE = 8_000
@@ -172,7 +172,7 @@ def test_every_render_is_counted():
         return sine.render_fn(u, note, key)
 
     sine = make_instrument("sine", RATE, 0.1)
-    problem = Problem(dataclasses.replace(sine, render_fn=render), OBJECTIVE)
+    problem = Problem(Plant(dataclasses.replace(sine, render_fn=render)), OBJECTIVE)
     inverter = Inverter(problem, dataclasses.replace(CONFIG, library=LibraryConfig(size=20)))
     audio = sine.render(jnp.asarray([0.5, 0.5]), NOTES[0], KEY)
     found = invert(

@@ -1,6 +1,7 @@
 """`--method agent`: a tiny untrained agent plays a short recording, in this process and at the door."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from ddsprl.env import EnvConfig
 from ddsprl.io import UserError
 from ddsprl.matching.agent import AgentSearch, checked
 from ddsprl.matching.edits import edit_rows
-from ddsprl.matching.options import HANDED_ON, check, parse_options
+from ddsprl.matching.options import HANDED_ON, MatchOptions, check, parse_options
 from ddsprl.matching.run import match
 from synth_jax import load_preset
 from synth_jax.params import default_unit
@@ -93,12 +94,16 @@ def test_options_are_checked_at_the_door(arguments, said):
     assert said in str(error.value)
 
 
+def options_of(**settings) -> MatchOptions:
+    return MatchOptions((Path("a.wav"),), Path("o"), **settings)
+
+
 def test_an_agent_of_another_rate_or_instrument_is_refused(agent, tmp_path):
     with pytest.raises(UserError, match="--sample-rate is 16000, .* at 8000 Hz"):
-        checked(agent, tmp_path, polish=False, sample_rate=16_000)
-    with pytest.raises(UserError, match="plays toy"):
-        checked(tiny_agent(toy_config(), toy()), tmp_path, polish=False, sample_rate=8_000)
-    assert isinstance(checked(agent, tmp_path, polish=True, sample_rate=8_000), AgentSearch)
+        checked(agent, tmp_path, options_of(sample_rate=16_000))
+    with pytest.raises(UserError, match="its agent plays toy, --instrument is serum_lite"):
+        checked(tiny_agent(toy_config(), toy()), tmp_path, options_of(sample_rate=8_000))
+    assert isinstance(checked(agent, tmp_path, options_of(sample_rate=8_000, polish=True)), AgentSearch)
 
 
 def test_edits_are_said_in_physical_units(agent):

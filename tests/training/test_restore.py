@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -13,6 +14,7 @@ from ddsprl.io import UserError
 from ddsprl.io.checkpoints import Checkpoints
 from ddsprl.io.run_log import read_log
 from ddsprl.matching.agent import load_search
+from ddsprl.matching.options import MatchOptions
 from ddsprl.training.curricula import Curricula
 from ddsprl.training.loop import Training
 from ddsprl.training.reports import summary
@@ -66,7 +68,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(whole, tmp_path, 
     loaded = load_agent(run)
     assert loaded.iteration == END - RUN["log"]["checkpoint_every"]
     assert len(loaded.damaged) == 1 and name in loaded.damaged[0]
-    load_search(run, polish=False, sample_rate=8_000)
+    load_search(run, options_of(8_000))
     said = capsys.readouterr().err
     assert name in said and said.endswith(f"the agent is that of iteration {loaded.iteration}\n")
 
@@ -81,11 +83,15 @@ def test_what_is_not_there_is_named(whole, tmp_path):
         load_agent(tmp_path / "run")
 
 
+def options_of(sample_rate: int) -> MatchOptions:
+    return MatchOptions((Path("a.wav"),), Path("o"), sample_rate=sample_rate)
+
+
 def test_it_plays_recordings(whole):
-    search = load_search(whole, polish=False, sample_rate=8_000)
+    search = load_search(whole, options_of(8_000))
     assert search.player.stage == 2 and search.env.config.history
     with pytest.raises(UserError, match="--sample-rate is 16000"):
-        load_search(whole, polish=False, sample_rate=16_000)
+        load_search(whole, options_of(16_000))
 
 
 def test_the_command_measures_a_run_and_its_clone(whole, tmp_path, capsys):

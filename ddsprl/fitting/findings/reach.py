@@ -125,7 +125,7 @@ def judge_reach(
         raise ValueError(f"measure is {measure!r}; allowed are {', '.join(MEASURES)}")
     if known is None:
         sentence = (
-            "whether this sound is within reach is not known: no losses were measured for this instrument"
+            "whether this sound is within reach is not known: no table exists for this instrument"
         )
         return Reach(None, "unknown", sentence, None)
     table = known.values[measure]
