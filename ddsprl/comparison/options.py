@@ -52,7 +52,7 @@ class CompareOptions:
     methods: tuple[str, ...] = ()
     """Labels of the methods to compare; all of the file if none."""
     instrument: str | None = None
-    """What plays: a name of the registry of instruments, such as `sine`; the default one if not given."""
+    """What plays: the name of an instrument of `synth_jax`; the default one if not given."""
     suite: str | None = None
     """presets (random and bank), random, bank, or recordings. Default: presets."""
     folder: Path = Path("tests/data/targets")

@@ -42,7 +42,7 @@ class MatchOptions:
     """Directory for the results, one sub-directory per target; nothing there is overwritten. An unfinished
     run over several targets with the same options is continued."""
     instrument: str = DEFAULT_INSTRUMENT
-    """What plays: a name of the registry of instruments, such as `sine`."""
+    """What plays: the name of an instrument of `synth_jax`; docs/ has a page on each."""
     method: str = DEFAULT_METHOD
     """How to search: a solver such as hybrid, adam, cma_es, random, or `agent`."""
     run: Path | None = None
