@@ -74,8 +74,8 @@ class Instrument:
         """Sound of the knob positions `u [d]` for one excitation; float `[n_samples]`, about -1 to 1.
 
         Pure; jit, vmap and grad apply. The computation runs in the dtype of `u` (float32, or float64
-        when JAX has 64-bit types enabled). Unison between whole numbers is heard as a voice fading in;
-        `snap` gives the vector that a preset stores.
+        when JAX has 64-bit types enabled). A discrete knob between two choices sounds as its voice makes of
+        it; `snap` gives the vector that a preset stores.
 
         Args:
             u: knob positions in [0, 1], `[d]` in table order.
