@@ -214,15 +214,11 @@ class MatchEnv:
 
     def _observe(self, state: EnvState, heard: Heard) -> Observation:
         return observe(
-            current=heard,
-            target=state.episode.heard,
-            u=state.u,
-            loss=state.loss,
-            best=state.best,
-            elapsed=state.t / self.config.steps,
+            state,
+            heard,
+            steps=self.config.steps,
             modules=actions.module_mask(state.episode.free, self.instrument.table),
             note=note_row(state.episode.notes, self.instrument.duration_s),
-            guess=state.episode.guess,
         )
 
     def _empty_history(self, u: jax.Array, loss: jax.Array) -> History | None:

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.env.match.types import Best, Heard, Observation
+from ddsprl.env.match.types import Best, EnvState, Heard, Observation
 from ddsprl.features.framing import default_hop, frame_count
 from ddsprl.features.loudness import ungated_loudness
 from ddsprl.features.mel import DEFAULT_N_MELS, POWER_FLOOR, mel_filterbank
@@ -152,42 +152,28 @@ def difference(a: Heard | Best, b: Heard | Best) -> jax.Array:
     return jnp.clip(found, -DELTA_HIGH, DELTA_HIGH)
 
 
-def observe(
-    *,
-    current: Heard,
-    target: Heard,
-    u: jax.Array,
-    loss: jax.Array,
-    best: Best,
-    elapsed: jax.Array,
-    modules: jax.Array,
-    note: jax.Array,
-    guess: jax.Array | None,
-) -> Observation:
+def observe(state: EnvState, heard: Heard, *, steps: int, modules: jax.Array, note: jax.Array) -> Observation:
     """Put an observation together.
 
     Args:
-        current: the sound now.
-        target: the sound asked for.
-        u: `[d]`.
-        loss: scalar, of the current sound.
-        best: the best sound so far, the current one included.
-        elapsed: scalar, t / T.
+        state: of the episode, after the sound was judged.
+        heard: that sound.
+        steps: T, of a whole episode.
         modules: mask `[m]`.
         note: from `note_row`.
-        guess: `[2 d]`, or None where there is none in the layout.
     """
-    told = {} if guess is None else {"guess": guess}
-    losses = jnp.clip(jnp.stack([best.loss, loss - best.loss]), 0.0, LOSS_HIGH)
+    episode, best = state.episode, state.best
+    told = {} if episode.guess is None else {"guess": episode.guess}
+    losses = jnp.clip(jnp.stack([best.loss, state.loss - best.loss]), 0.0, LOSS_HIGH)
     return {
-        "current": current.log_mel,
-        "target": target.log_mel,
-        "deltas": difference(current, target),
-        "knobs": u,
+        "current": heard.log_mel,
+        "target": episode.heard.log_mel,
+        "deltas": difference(heard, episode.heard),
+        "knobs": state.u,
         "note": note,
         **told,
-        "best": jnp.concatenate([losses, difference(current, best)]),
-        "time": jnp.reshape(elapsed, (1,)).astype(u.dtype),
+        "best": jnp.concatenate([losses, difference(heard, best)]),
+        "time": jnp.reshape(state.t / steps, (1,)).astype(state.u.dtype),
         "modules": modules,
     }
 
