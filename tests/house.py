@@ -10,8 +10,8 @@ import numpy as np
 from ddsprl.comparison.judging import Judge
 from ddsprl.comparison.plan import Method
 from ddsprl.comparison.searching import Searcher
-from ddsprl.comparison.suites import preset_suite
-from ddsprl.env import EnvConfig, make_env
+from ddsprl.comparison.suites import Case, preset_suite
+from ddsprl.env import EnvConfig, make_matcher, recording_targets, stage_params, stages_of
 from ddsprl.fitting.inversion.invert import invert
 from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, make_problem
 from ddsprl.losses import ObjectiveConfig
@@ -32,14 +32,26 @@ def inverter(name: str) -> Inverter:
     return Inverter(problem, InversionConfig(candidates=8))
 
 
+@functools.cache
+def cases(name: str) -> tuple[Case, ...]:
+    """Sounds whose presets are known; all of this file is about them."""
+    return preset_suite(inverter(name).problem.instrument, parts=("random",), count=BATCH, seed=1).cases
+
+
+def sounds(name: str) -> np.ndarray:
+    return np.stack([case.audio for case in cases(name)])
+
+
+def notes(name: str) -> Note:
+    """Of the sounds, leaves `[batch]`."""
+    return Note(*(np.array(x, np.float32) for x in zip(*(case.note for case in cases(name)), strict=True)))
+
+
 def check_match(name: str) -> None:
     """Every sound of a batch gets a preset of the instrument that sounds, and a loss."""
-    synth = inverter(name).problem.instrument
-    u = synth.snap(jax.random.uniform(KEY, (BATCH, synth.n_params)))
-    note = Note(60.0, 0.05, 1.0)
-    sounds = np.asarray(jax.jit(jax.vmap(lambda u: synth.render(u, note, KEY)))(u))
+    synth, played = inverter(name).problem.instrument, notes(name)
     how = {"method": "random", "start": "random", "budget": BUDGET, "inverter": inverter(name)}
-    found = invert(sounds, RATE, key=KEY, midi=60.0, gate_s=0.05, **how)
+    found = invert(sounds(name), RATE, key=KEY, midi=played.midi, gate_s=played.gate_s, **how)
     assert found.names == tuple(spec.name for spec in synth.table)
     assert found.u.shape == (BATCH, synth.n_params)
     np.testing.assert_allclose(found.u, synth.snap(jnp.asarray(found.u)), atol=1e-6)
@@ -50,11 +62,9 @@ def check_match(name: str) -> None:
 def check_comparison(name: str) -> None:
     """A search for presets whose knobs are known is judged, in sound and in knobs."""
     problem = inverter(name).problem
-    cases = preset_suite(problem.instrument, parts=("random",), count=BATCH, seed=1).cases
     method = Method("random", "random", "random", STARTS, False, 1, {})
     judge, searcher = Judge(problem, 1), Searcher(inverter(name), method, seed=1, gradient_cost=1.0)
-    assert len(cases) == BATCH
-    for case in cases:
+    for case in cases(name):
         targets = judge.targets([case])
         found = searcher.run(targets, [case], budget=BUDGET, seed=0)
         verdict = judge.verdict(found.u, targets, [case])
@@ -67,8 +77,11 @@ def check_comparison(name: str) -> None:
 
 def check_episode(name: str) -> None:
     """Two episodes side by side: edits move knobs of the module that was chosen, rewards are finite."""
-    sizes = {"sample_rate": RATE, "duration_s": DURATION_S, "bucket": BATCH, "steps": 3}
-    env, params = make_env(EnvConfig(instrument=name, objective=OBJECTIVE, epsilon=0.0, **sizes))
+    sizes = {"sample_rate": RATE, "duration_s": DURATION_S, "steps": 3}
+    env = make_matcher(EnvConfig(instrument=name, objective=OBJECTIVE, epsilon=0.0, **sizes))
+    probes = jax.tree.map(lambda x: x[:, None], notes(name))
+    targets = recording_targets(env.instrument, sounds(name)[:, None], probes)
+    params, _ = stage_params(env, len(stages_of(env.instrument)), targets=targets)
     modules, table = env.instrument.modules, env.instrument.table
 
     @jax.jit

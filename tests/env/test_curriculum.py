@@ -12,6 +12,7 @@ import pytest
 
 import ddsprl
 import ddsprl.env
+import ddsprl.env.match
 from ddsprl.env import (
     CurriculumState,
     EnvConfig,
@@ -151,7 +152,7 @@ def test_known_presets_are_snapped(made):
 
 
 def test_committed_references_are_those_of_the_default_setup():
-    path = Path(ddsprl.env.__file__).parent / "data" / "references.json"
+    path = Path(ddsprl.env.match.__file__).parent / "data" / "references.json"
     stored = json.loads(path.read_text(encoding="utf-8"))
     assert stored["command"] == COMMAND
     env = make_matcher(EnvConfig())
