@@ -9,6 +9,7 @@ from ddsprl.fitting.findings.reach import (
     EDGE,
     MEASURES,
     OUT,
+    UNKNOWN,
     Conditions,
     KnownLosses,
     differences,
@@ -111,5 +112,5 @@ def test_another_instrument_is_not_judged_by_this_ones_table():
     other = dataclasses.replace(serum_lite(), table=serum_lite().table[1:])
     assert known_losses(other) is None
     found = judge_reach(1.0, None, conditions=CONDITIONS)
-    assert (found.verdict, found.percentile, found.false_alarm, found.differs) == ("unknown", None, None, ())
+    assert (found.verdict, found.percentile, found.false_alarm, found.differs) == (UNKNOWN, None, None, ())
     assert "no table exists for this instrument" in found.sentence

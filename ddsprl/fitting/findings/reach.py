@@ -32,6 +32,7 @@ from synth_jax.params import table_digest
 
 # Up to these false-alarm rates a match is called out of reach, or at the edge.
 OUT, EDGE = 0.05, 0.20
+UNKNOWN = "reach unknown"
 MEASURES = ("loss", "ratio")
 
 
@@ -86,7 +87,7 @@ class Reach(NamedTuple):
 
     Attributes:
         percentile: share of the sounds within reach that were matched better, percent; None without a table.
-        verdict: `within reach`, `at the edge of reach`, `probably out of reach`; without a table `unknown`.
+        verdict: `within reach`, `at the edge of reach`, `probably out of reach`; without a table `UNKNOWN`.
         sentence: the same for people, with its false-alarm rate.
         false_alarm: how often a sound within reach does at least as badly, in (0, 1]; None without a table.
         differs: in words, each condition that the table does not cover; with any, `false_alarm` is a guess,
@@ -127,7 +128,7 @@ def judge_reach(
         sentence = (
             "whether this sound is within reach is not known: no table exists for this instrument"
         )
-        return Reach(None, "unknown", sentence, None)
+        return Reach(None, UNKNOWN, sentence, None)
     table = known.values[measure]
     n = len(table)
     worse = int(np.sum(table >= value)) if np.isfinite(value) else 0
