@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from ddsprl.drawing.style import FAINT, INK, PAPER, STYLE
-from ddsprl.env.match.curriculum import STAGES
+from ddsprl.env.match.curriculum import stages_of
 from ddsprl.io.atomic import replacing
+from synth_jax.instruments import DEFAULT_INSTRUMENT, INSTRUMENTS
 
 AGENT, DPI = "#0072b2", 110
+STAGES = stages_of(INSTRUMENTS[DEFAULT_INSTRUMENT]())
 
 
 def draw(path: Path, curves: dict[str, Any], *, transitions: float) -> None:

@@ -19,7 +19,6 @@ from ddsprl.agents import seen_of
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.env import EnvParams, stage_params
-from ddsprl.env.match.actions import N_MODULES
 from ddsprl.fitting.guess.model import load_guess
 from ddsprl.fitting.guess.of_targets import with_guesses
 from ddsprl.training.restore import LoadedAgent, load_agent
@@ -33,6 +32,7 @@ def believed(loaded: LoadedAgent, params: EnvParams, count: int) -> dict[str, np
     """Targets' knobs `[n, d]`, the agent's after every edit `[n, T + 1, d]`, sounds `[n, samples]`, notes."""
     agent, env = loaded.agent, loaded.env
     allowed = agent.actions.allowed(params.free)
+    modules = agent.actions.modules
 
     def episode(key, index):
         obs, state = env.reset_at(key, params, index)
@@ -40,12 +40,12 @@ def believed(loaded: LoadedAgent, params: EnvParams, count: int) -> dict[str, np
         def edit(carry, t):
             obs, state = carry
             goal = agent.policy(loaded.state.actor, seen_of(obs, loaded.rest), allowed).goal.centre()
-            module = t % N_MODULES
+            module = t % modules
             action = {"module": module, "delta": agent.actions.shown(goal, allowed)[module]}
             after = env.step(key, state, action, params)
             return (after.obs, after.state), after.state.u
 
-        _, turned = jax.lax.scan(edit, (obs, state), jnp.arange(ROUNDS * N_MODULES))
+        _, turned = jax.lax.scan(edit, (obs, state), jnp.arange(ROUNDS * modules))
         target = state.episode
         note = jax.tree.map(lambda x: x[0], target.notes)
         return {
@@ -65,7 +65,7 @@ def believed(loaded: LoadedAgent, params: EnvParams, count: int) -> dict[str, np
 
 def errors(loaded: LoadedAgent, found: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     """Mean absolute errors, a row a knob, in knob positions."""
-    guess = load_guess(None)
+    guess = load_guess(loaded.env.instrument.name)
     clips = zip(found["audio"], found["midi"], found["gate_s"], strict=True)
     heard = [np.asarray(guess.means(audio, float(midi), float(gate)))[0] for audio, midi, gate in clips]
     columns = {

@@ -27,6 +27,7 @@ from ddsprl.fitting.inversion.inverter import make_problem
 from ddsprl.fitting.starts.library import Library, LibraryConfig
 from ddsprl.metrics.statistics import median_interval
 from synth_jax import Note
+from synth_jax.instruments import DEFAULT_INSTRUMENT
 
 COUNTS, RANDOM = (8, 64, 256), 4096
 AUDIBLE_LUFS = -50.0
@@ -115,7 +116,7 @@ def main() -> None:
         options.targets, options.fresh = min(options.targets, 4), min(options.fresh, 512)
     tune_cpu()
     enable_compilation_cache()
-    guess = load_guess(options.weights)
+    guess = load_guess(options.weights or DEFAULT_INSTRUMENT)
     clips = render_clips(TrainingConfig(seed=options.seed), options.fresh)
     nll = validated(guess, clips).header.validation_nll
     print(

@@ -247,11 +247,11 @@ def run_control(
     options: argparse.Namespace, terms: tuple, *, q_range: tuple[float, float], bare: bool = False
 ) -> dict[str, Any]:
     """The guarded search, random presets with Q in a range, and the search without guards if `bare`."""
-    synth = make_problem(RATE, DURATION_S).instrument
-    guarded = ControlProblem(synth, terms)
+    plant = make_problem(RATE, DURATION_S).plant
+    synth, guarded = plant.instrument, ControlProblem(plant, terms)
     problems = {"hybrid, guarded": guarded}
     if bare:
-        problems["hybrid, no guard"] = ControlProblem(synth, terms[:1])
+        problems["hybrid, no guard"] = ControlProblem(plant, terms[:1])
     group = jax.tree.map(lambda x: jnp.asarray(x)[None], guarded.target(NOTE))
     place = index_of(synth.table, Q)
     found: dict[str, list[Measured]] = {name: [] for name in (*problems, "best random")}

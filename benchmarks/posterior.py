@@ -32,7 +32,7 @@ from ddsprl.fitting.core.problem import Problem, Target
 from ddsprl.fitting.core.solve import solve
 from ddsprl.fitting.inversion.inverter import make_problem
 from ddsprl.fitting.posterior.priors import UniformPrior
-from ddsprl.fitting.posterior.sampling import KnobNames, PosteriorConfig, oscillator_pairs, sample_posterior
+from ddsprl.fitting.posterior.sampling import KnobNames, PosteriorConfig, sample_posterior
 from ddsprl.fitting.posterior.summary import (
     COUNTED,
     LEVEL,
@@ -68,7 +68,7 @@ def infer(
         target,
         match.archive.u[:, taken],
         sample[None],
-        KnobNames(tuple(spec.name for spec in table), oscillator_pairs(table)),
+        KnobNames(tuple(spec.name for spec in table), problem.instrument.knowledge.partners(table)),
         config=settings(options),
     )[0]
     return found, match

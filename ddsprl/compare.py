@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ddsprl.comparison.markdown import markdown
 from ddsprl.comparison.options import CompareOptions, parse_options, settle
-from ddsprl.comparison.run import check_methods, compare
+from ddsprl.comparison.run import check_methods, compare, with_usable_starts
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.fitting.solvers.registry import SOLVERS
@@ -31,6 +31,7 @@ def run(options: CompareOptions) -> int:
     starts = tuple(name for name in STARTS if name != "given")
     settings = settle(options, solvers=tuple(SOLVERS), starts=starts)
     check_methods(settings.experiment)
+    settings = settings._replace(experiment=with_usable_starts(settings.experiment))
     tune_cpu()
     enable_compilation_cache()
     print_out(markdown(compare(settings)))

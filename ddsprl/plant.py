@@ -1,8 +1,13 @@
-"""`Plant`: an instrument seen as `u -> audio`, with the notes it is probed with fixed.
+"""`Plant`: an instrument seen as `u -> audio`, with what it is probed with fixed.
 
-Everything that turns knobs sees a synthesizer through this record only. A probe is one note with its
-gate; up to four are rendered, one clip each. The notes are data, so plants of one instrument may differ in
-pitch and be batched with `jax.vmap`.
+Everything that turns knobs sees a synthesizer through this record only. A probe is one note with its gate, or
+for an effect one sound; up to four are rendered, one clip each. The probes are data, so plants of one
+instrument may differ in them and be batched with `jax.vmap`.
+
+    plant = make_plant(synth, Note(60.0))       # probes fixed
+    idle = Plant(synth)                         # static: whoever holds it brings an excitation
+    audio = idle.play(u, Note(60.0), key)       # [n]
+    audio = idle.at(notes).render(u, key)       # [probes, n]
 
 A synthesizer that cannot be traced (hardware, another process) is a `RemotePlant`: it is played and recorded.
 """
@@ -15,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from synth_jax import INSTRUMENTS, Instrument, Note
+from synth_jax import INSTRUMENTS, Excitation, Instrument, Note, Sound
 from synth_jax.params import nearest_hint
 
 MAX_PROBES = 4
@@ -27,24 +32,38 @@ class Plant:
     """An instrument with its probes.
 
     Attributes:
-        instrument: the synthesizer; static.
-        probes: notes, each leaf `[probes]`; traced.
+        instrument: the synthesizer or effect; static.
+        probes: of the kind that it hears, each leaf `[probes, ...]`; traced. None where whoever holds the
+            plant brings them; the plant is then hashable.
     """
 
     instrument: Instrument = field(metadata={"static": True})
-    probes: Note
+    probes: Excitation | None = None
 
     @property
     def n_params(self) -> int:
         """Number of knobs, d."""
         return self.instrument.n_params
 
+    def at(self, probes: Excitation) -> "Plant":
+        """The same instrument at other probes, each leaf `[probes, ...]`."""
+        return Plant(self.instrument, probes)
+
+    def play(self, u: jax.Array, excitation: Excitation, key: jax.Array) -> jax.Array:
+        """Sound of the knob positions `u [d]` at one probe that is brought, `[n_samples]`."""
+        return self.at(jax.tree.map(lambda x: jnp.asarray(x)[None], excitation)).render(u, key)[0]
+
     def render(self, u: jax.Array, key: jax.Array) -> jax.Array:
         """Sound of the knob positions `u [d]` at every probe, `[probes, n_samples]`.
 
         Each probe hears noise of its own: probe i uses `fold_in(key, i)`.
+
+        Raises:
+            ValueError: it has no probes.
         """
-        count = jnp.shape(self.probes.midi)[0]
+        if self.probes is None:
+            raise ValueError(f"the plant of {self.instrument.name} has no probes; see `Plant.at`")
+        count = jnp.shape(self.probes[0])[0]
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(count))
         return jax.vmap(self.instrument.render, (None, 0, 0))(u, self.probes, keys)
 
@@ -63,17 +82,20 @@ class RemotePlant(Protocol):
         ...
 
 
-def make_plant(instrument: Instrument, probes: Sequence[Note] | Note) -> Plant:
-    """A plant from one note or up to four.
+def make_plant(instrument: Instrument, probes: Sequence[Excitation] | Excitation) -> Plant:
+    """A plant from one note (or, for an effect, one sound `[n_samples]`) or up to four.
 
     Raises:
-        ValueError: no note, or more than four.
+        ValueError: no probe, or more than four.
+        TypeError: a probe that the instrument does not hear.
     """
-    notes = [probes] if isinstance(probes, Note) else list(probes)
-    if not 1 <= len(notes) <= MAX_PROBES:
-        raise ValueError(f"{len(notes)} probes; a plant takes 1 to {MAX_PROBES}")
-    leaves = (jnp.stack([jnp.asarray(x, jnp.float32) for x in leaf]) for leaf in zip(*notes, strict=True))
-    return Plant(instrument, Note(*leaves))
+    each = [probes] if isinstance(probes, Note | Sound) else list(probes)
+    if not 1 <= len(each) <= MAX_PROBES:
+        raise ValueError(f"{len(each)} probes; a plant takes 1 to {MAX_PROBES}")
+    for probe in each:
+        instrument.check_kind(probe)
+    together = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(x, jnp.float32) for x in leaves]), *each)
+    return Plant(instrument, together)
 
 
 def make_instrument(name: str, sample_rate: int, duration_s: float) -> Instrument:

@@ -1,33 +1,24 @@
-"""`Note` and `Instrument`: a table of knobs and one pure function from knob positions to sound."""
+"""`Instrument`: a table of knobs and one pure function from knob positions to sound.
+
+A synthesizer hears a note, an effect hears a sound (`synth_jax.excitation`); otherwise they are alike.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from synth_jax.params import Table, check_table, default_unit, snap
+from synth_jax.excitation import EXCITATIONS, Excitation, Hears
+from synth_jax.knowledge import Knowledge
+from synth_jax.params import Table, check_table, default_unit, modules_of, snap
 
 MAX_DURATION_S = 10.0
 
 
-class Note(NamedTuple):
-    """What the player does; a pytree of numbers or scalars, or of equal-shaped arrays for a batch.
-
-    Attributes:
-        midi: MIDI note number, may be fractional; 69 is 440 Hz.
-        gate_s: seconds for which the key is held.
-        velocity: linear gain, 1.0 is nominal.
-    """
-
-    midi: Any = 60.0
-    gate_s: Any = 0.4
-    velocity: Any = 1.0
-
-
-RenderFn = Callable[[jax.Array, Note, jax.Array], jax.Array]
+RenderFn = Callable[[jax.Array, Any, jax.Array], jax.Array]
 
 
 @dataclass(frozen=True)
@@ -42,7 +33,9 @@ class Instrument:
         table: the knobs, in the order of the knob vector.
         sample_rate: in Hz.
         duration_s: length of a rendered clip in seconds.
-        render_fn: `(u [d], note, key) -> audio [n_samples]`.
+        render_fn: `(u [d], excitation, key) -> audio [n_samples]`.
+        hears: what it is given to sound: a `note`, or a `sound` of its own rate and length.
+        knowledge: what is known of it besides; empty by default.
     """
 
     name: str
@@ -50,6 +43,8 @@ class Instrument:
     sample_rate: int
     duration_s: float
     render_fn: RenderFn = field(repr=False)
+    hears: Hears = "note"
+    knowledge: Knowledge = field(default=Knowledge(), repr=False, compare=False)
 
     @property
     def n_samples(self) -> int:
@@ -62,6 +57,11 @@ class Instrument:
         return len(self.table)
 
     @property
+    def modules(self) -> tuple[str, ...]:
+        """Its modules, in the order in which the table names them first."""
+        return modules_of(self.table)
+
+    @property
     def default(self) -> jax.Array:
         """Knob positions of the neutral patch, float32 `[d]`."""
         return jnp.asarray(default_unit(self.table))
@@ -70,23 +70,41 @@ class Instrument:
         """Discrete knobs to their nearest choice, straight-through; `[..., d]` in and out."""
         return snap(u, self.table)
 
-    def render(self, u: jax.Array, note: Note, key: jax.Array) -> jax.Array:
-        """Sound of the knob positions `u [d]` for one note; float `[n_samples]`, about -1 to 1.
+    def render(self, u: jax.Array, excitation: Excitation, key: jax.Array) -> jax.Array:
+        """Sound of the knob positions `u [d]` for one excitation; float `[n_samples]`, about -1 to 1.
 
         Pure; jit, vmap and grad apply. The computation runs in the dtype of `u` (float32, or float64
-        when JAX has 64-bit types enabled). Unison between whole numbers is heard as a voice fading in;
-        `snap` gives the vector that a preset stores.
+        when JAX has 64-bit types enabled). A discrete knob between two choices sounds as its voice makes of
+        it; `snap` gives the vector that a preset stores.
 
         Args:
             u: knob positions in [0, 1], `[d]` in table order.
-            note: pitch, gate and velocity, scalars.
+            excitation: of the kind that it hears: a note, its fields scalars, or a sound, `[n_samples]`.
             key: JAX PRNG key; feeds noise sources only.
+
+        Raises:
+            ValueError: knobs or audio of another shape.
+            TypeError: an excitation of another kind.
         """
         if u.shape != (self.n_params,):
             expected = f"{self.name} takes ({self.n_params},); batch with jax.vmap"
             raise ValueError(f"u has shape {u.shape}, {expected}")
-        note = Note(*(jnp.asarray(x, u.dtype) for x in note))
-        return self.render_fn(u, note, key)
+        self.check_kind(excitation)
+        excitation = jax.tree.map(lambda x: jnp.asarray(x, u.dtype), excitation)
+        if self.hears == "sound" and excitation[0].shape != (self.n_samples,):
+            expected = f"{self.name} takes ({self.n_samples},); batch with jax.vmap"
+            raise ValueError(f"audio has shape {excitation[0].shape}, {expected}")
+        return self.render_fn(u, excitation, key)
+
+    def check_kind(self, excitation: Excitation) -> None:
+        """Refuse an excitation that it does not hear.
+
+        Raises:
+            TypeError: naming both kinds.
+        """
+        kind = EXCITATIONS[self.hears]
+        if not isinstance(excitation, kind):
+            raise TypeError(f"{self.name} hears a {kind.__name__}, not a {type(excitation).__name__}")
 
 
 def n_samples(sample_rate: int, duration_s: float) -> int:
@@ -95,15 +113,25 @@ def n_samples(sample_rate: int, duration_s: float) -> int:
 
 
 def make_instrument(
-    name: str, table: Table, sample_rate: int, duration_s: float, render_fn: RenderFn
+    name: str,
+    table: Table,
+    sample_rate: int,
+    duration_s: float,
+    render_fn: RenderFn,
+    *,
+    hears: Hears = "note",
+    knowledge: Knowledge | None = None,
 ) -> Instrument:
     """Check the settings at the door and build the record.
 
     Raises:
         ValueError: a sample rate outside 8 to 96 kHz or a duration outside (0, 10] s.
+        KeyError: knowledge of a knob that is not in the table.
     """
     if not (isinstance(sample_rate, int | np.integer) and 8_000 <= sample_rate <= 96_000):
         raise ValueError(f"sample_rate {sample_rate!r} is not a whole number of Hz in 8000 to 96000")
     if not 0.0 < duration_s <= MAX_DURATION_S:
         raise ValueError(f"duration_s {duration_s!r} is not in (0, {MAX_DURATION_S:g}] seconds")
-    return Instrument(name, check_table(table), int(sample_rate), float(duration_s), render_fn)
+    knowledge = Knowledge() if knowledge is None else knowledge
+    knowledge.check(check_table(table))
+    return Instrument(name, table, int(sample_rate), float(duration_s), render_fn, hears, knowledge)

@@ -12,6 +12,8 @@ Tables are static tuples of specs; knob vectors are arrays `[..., d]` in table o
 """
 
 import difflib
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,7 +23,6 @@ import jax.numpy as jnp
 import numpy as np
 
 Scale = Literal["lin", "log"]
-MODULES = ("OSC", "FILTER", "ENV", "LFO")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class ParamSpec:
         unit: physical unit for labels; empty for pure numbers.
         scale: `lin` or `log`.
         integer: whether only whole numbers are allowed in a preset.
-        module: one of `MODULES`: what an agent selects before it turns the knob.
+        module: a word for what an agent selects before it turns the knob, such as `FILTER`.
         group: the panel section that the knob stands in, for documentation and UIs.
         help: one line for people.
     """
@@ -48,7 +49,7 @@ class ParamSpec:
     unit: str = ""
     scale: Scale = "lin"
     integer: bool = False
-    module: str = "OSC"
+    module: str = "MAIN"
     group: str = ""
     help: str = ""
 
@@ -60,8 +61,8 @@ class ParamSpec:
             raise ValueError(f"{self.name}: a log knob needs low > 0, got {self.low}")
         if not self.low <= self.default <= self.high:
             raise ValueError(f"{self.name}: default {self.default} is outside {self.low} to {self.high}")
-        if self.module not in MODULES:
-            raise ValueError(f"{self.name}: module {self.module!r} is none of {', '.join(MODULES)}")
+        if not self.module.strip():
+            raise ValueError(f"{self.name}: module {self.module!r} is no word")
 
     @property
     def choices(self) -> int:
@@ -90,6 +91,23 @@ def check_table(table: Table) -> Table:
     if len(set(names)) != len(names):
         raise ValueError(f"duplicate knob names in {names}")
     return table
+
+
+def modules_of(table: Table) -> tuple[str, ...]:
+    """The modules of a table, in the order in which it names them first."""
+    return tuple(dict.fromkeys(spec.module for spec in table))
+
+
+def module_of_knob(table: Table) -> np.ndarray:
+    """Index into `modules_of(table)` of each knob, int `[d]`."""
+    modules = modules_of(table)
+    return np.array([modules.index(spec.module) for spec in table])
+
+
+def table_digest(table: Table) -> str:
+    """Digest of what a knob position means: what was learnt or measured of one table fits no other."""
+    rows = [(s.name, s.low, s.high, s.scale, s.integer) for s in table]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:20]
 
 
 def index_of(table: Table, name: str) -> int:

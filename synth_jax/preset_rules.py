@@ -12,7 +12,8 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synth_jax.instrument import MAX_DURATION_S, Instrument, Note
+from synth_jax.excitation import Note
+from synth_jax.instrument import MAX_DURATION_S, Instrument
 from synth_jax.instruments import INSTRUMENTS
 from synth_jax.params import Table, nearest_hint
 
@@ -26,7 +27,6 @@ NOTE_FIELDS = {
     "gate_s": (0.0, MAX_DURATION_S, " s", True),
     "velocity": (0.0, 2.0, "", False),
 }
-FLAT_INSTRUMENT = "serum_lite"
 
 
 class PresetError(ValueError):
@@ -42,6 +42,11 @@ def instrument_table(name: str) -> Table:
     if not isinstance(name, str) or name not in INSTRUMENTS:
         raise PresetError(f"instrument is {shown(name)}{nearest_hint(name, list(INSTRUMENTS))}")
     return INSTRUMENTS[name]().table
+
+
+def flat_instrument() -> str:
+    """The instrument whose presets the older flat form is of."""
+    return next(name for name, make in INSTRUMENTS.items() if make().knowledge.flat_presets)
 
 
 def resolve_instrument(instrument: str | Instrument) -> tuple[str, Table]:

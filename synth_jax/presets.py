@@ -1,11 +1,11 @@
 """Presets: knob vectors as JSON files with physical values by knob name.
 
-    {"format": "synth_jax-preset", "version": 1, "instrument": "serum_lite", "name": "Warm pad",
-     "tags": ["pad"], "note": {"midi": 57.0, "gate_s": 1.5}, "params": {"osc1_wave_morph": 0.33, ...}}
+    {"format": "synth_jax-preset", "version": 1, "instrument": "NAME", "name": "Warm pad",
+     "tags": ["pad"], "note": {"midi": 57.0, "gate_s": 1.5}, "params": {"KNOB": 0.33, ...}}
 
 `note` (where the sound is at home), `comment` and `source` are optional, everything else is required, and
-anything else is an error. An older flat form also loads: an object of just the knob names of `serum_lite`
-with positions in [0, 1].
+anything else is an error. An older flat form also loads: an object of just the knob names of the instrument
+that has such files (`Knowledge.flat_presets`), with positions in [0, 1].
 
 A file carries as few digits as give back the same float32 knob positions, so a saved sound is bit for bit
 the sound that was heard.
@@ -22,10 +22,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from synth_jax.instrument import Instrument, Note
+from synth_jax.excitation import Note
+from synth_jax.instrument import Instrument
+from synth_jax.instruments import DEFAULT_INSTRUMENT
 from synth_jax.params import ParamSpec, Table, nearest_hint, snap
 from synth_jax.preset_rules import (
-    FLAT_INSTRUMENT,
     FORMAT,
     OPTIONAL,
     REQUIRED,
@@ -36,6 +37,7 @@ from synth_jax.preset_rules import (
     check_number,
     check_params,
     check_text,
+    flat_instrument,
     instrument_table,
     parse_json,
     resolve_instrument,
@@ -59,7 +61,7 @@ class Preset:
 
     name: str
     values: Mapping[str, float]
-    instrument: str = FLAT_INSTRUMENT
+    instrument: str = DEFAULT_INSTRUMENT
     tags: tuple[str, ...] = ()
     note: Note | None = None
     comment: str = ""
@@ -195,6 +197,13 @@ def shipped_presets_dir() -> Path:
     raise PresetError(f"{installed}: the presets are not installed")
 
 
+def shipped_positions(instrument: str) -> np.ndarray:
+    """Knob positions of the presets that come with an instrument, float32 `[b, d]`; b may be 0."""
+    table = instrument_table(instrument)
+    presets = [preset for preset in load_bank(shipped_presets_dir()) if preset.instrument == instrument]
+    return np.array([preset.to_unit() for preset in presets], np.float32).reshape(-1, len(table))
+
+
 def _physical(spec: ParamSpec, position: float) -> float:
     """Physical value with the fewest digits that give the same float32 position."""
     if spec.integer:
@@ -262,10 +271,11 @@ def _from_document(document: Any, *, stem: str) -> Preset:
 
 def _from_flat(document: Mapping[str, Any], *, name: str) -> Preset:
     """Preset of the older form: positions in [0, 1] by knob name; whole-number knobs are snapped."""
-    table = instrument_table(FLAT_INSTRUMENT)
+    instrument = flat_instrument()
+    table = instrument_table(instrument)
     check_keys(document, [spec.name for spec in table], what="knob", where="the flat preset")
     u = [check_number(spec.name, document[spec.name], 0.0, 1.0) for spec in table]
-    return preset_from_unit(u, FLAT_INSTRUMENT, name=name)
+    return preset_from_unit(u, instrument, name=name)
 
 
 def _read(path: Path) -> str:

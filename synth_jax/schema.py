@@ -3,11 +3,12 @@
 from typing import Any
 
 from synth_jax.instrument import Instrument
+from synth_jax.instruments import DEFAULT_INSTRUMENT
 from synth_jax.params import ParamSpec
-from synth_jax.preset_rules import FLAT_INSTRUMENT, FORMAT, NOTE_FIELDS, REQUIRED, VERSION, resolve_instrument
+from synth_jax.preset_rules import FORMAT, NOTE_FIELDS, REQUIRED, VERSION, resolve_instrument
 
 
-def preset_schema(instrument: str | Instrument = FLAT_INSTRUMENT) -> dict[str, Any]:
+def preset_schema(instrument: str | Instrument = DEFAULT_INSTRUMENT) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of an instrument's preset files, generated from its table."""
     name, table = resolve_instrument(instrument)
     text = {"type": "string"}

@@ -6,6 +6,7 @@ import pytest
 
 import laws
 from synth_jax import INSTRUMENTS
+from tests import house
 
 every_instrument = pytest.mark.parametrize("name", INSTRUMENTS)
 
@@ -44,3 +45,23 @@ def test_gradient(name):
 @every_instrument
 def test_snap(name):
     laws.check_snap(short(name))
+
+
+@every_instrument
+def test_match(name):
+    house.check_match(name)
+
+
+@every_instrument
+def test_comparison(name):
+    house.check_comparison(name)
+
+
+@every_instrument
+def test_episode(name):
+    house.check_episode(name)
+
+
+@every_instrument
+def test_preset(name, tmp_path):
+    house.check_preset(name, tmp_path)

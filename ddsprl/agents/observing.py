@@ -7,10 +7,9 @@ import jax.numpy as jnp
 
 from ddsprl.agents.returning import Memory
 from ddsprl.agents.types import ActionSpec, Seen, SeenSpec, Transition
-from ddsprl.env.match.actions import N_MODULES, module_of_knob
 from ddsprl.env.match.observation import Field
 from ddsprl.env.match.types import EnvParams, EnvState, Observation, Timestep
-from synth_jax.params import Table
+from synth_jax.params import Table, module_of_knob, modules_of
 
 # `time` is left out because a time limit is no part of the task, `modules` because it comes as `Allowed`.
 REST = ("deltas", "knobs", "best", "note")
@@ -70,7 +69,7 @@ def seen_spec(layout: tuple[Field, ...], rest: tuple[str, ...] = REST) -> SeenSp
 
 def action_spec(table: Table) -> ActionSpec:
     """Modules and knobs of an instrument's table."""
-    return ActionSpec(N_MODULES, tuple(int(i) for i in module_of_knob(table)))
+    return ActionSpec(len(modules_of(table)), tuple(int(i) for i in module_of_knob(table)))
 
 
 def transition_of(

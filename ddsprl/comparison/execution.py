@@ -105,7 +105,8 @@ class Execution:
     def inverter(self, duration_s: float) -> Inverter:
         """The programs and the library of clips of one length."""
         if duration_s not in self._inverters:
-            problem = make_problem(self.experiment.targets.sample_rate, duration_s)
+            rate, instrument = self.experiment.targets.sample_rate, self.experiment.instrument
+            problem = make_problem(rate, duration_s, instrument=instrument)
             self._inverters[duration_s] = Inverter(problem, InversionConfig())
         return self._inverters[duration_s]
 
@@ -194,9 +195,9 @@ class Execution:
     def _parameter_error(self, u: np.ndarray, case: Case) -> float | None:
         if case.u is None:
             return None
-        table = self._inverter_of(len(case.audio)).problem.instrument.table
+        instrument = self._inverter_of(len(case.audio)).problem.instrument
         free = self.experiment.targets.notes != "given"
-        return float(parameter_error(u, case.u, table, midi_free=free).mean)
+        return float(parameter_error(u, case.u, instrument, midi_free=free).mean)
 
     def _check_budgets(self) -> None:
         """Refuse, before anything is rendered, a budget that shared work alone is known to spend.
@@ -207,13 +208,14 @@ class Execution:
         case, count = self.suite.cases[0], len(self.suite.cases)
         for method in self.experiment.methods:
             library = self._inverter_of(len(case.audio)).library
-            least = shared_renders(method.start, count=method.count, library=library) / count
+            synth = library.instrument
+            least = shared_renders(method.start, synth, count=method.count, library=library) / count
             _left(method, min(self.experiment.budgets), least)
 
     def _works(self, method: Method, case: Case) -> tuple[SharedWork, ...]:
         """What the start of a method shares with other targets."""
         library = self._inverter_of(len(case.audio)).library
-        return shared_works(method.start, case.note, count=method.count, library=library)
+        return shared_works(method.start, library.instrument, case.note, count=method.count, library=library)
 
     def _shared(self, method: Method) -> float:
         """Renders that a method's start shares, divided by the targets of this comparison.

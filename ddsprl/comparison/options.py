@@ -29,6 +29,7 @@ from ddsprl.io.checks import all_different, known_names, one_of, plain_name, wit
 from ddsprl.io.cli import parse_command_line
 from ddsprl.io.errors import did_you_mean
 from ddsprl.io.settings import of_kind, read_yaml
+from synth_jax.instruments import DEFAULT_INSTRUMENT, INSTRUMENTS
 
 PROGRAM = "python -m ddsprl.compare"
 DESCRIPTION = (
@@ -41,6 +42,7 @@ MOST_STARTS, MOST_TIMES = 4096, 1000
 TOP = ("defaults", "methods")
 # Values where neither the command line nor the configuration says anything.
 FALLBACK: dict[str, Any] = {
+    "instrument": DEFAULT_INSTRUMENT,
     "suite": "presets",
     "budgets": (2048,),
     "seeds": 3,
@@ -77,6 +79,8 @@ class CompareOptions:
     """YAML file with the methods, and defaults for these options."""
     methods: tuple[str, ...] = ()
     """Labels of the methods to compare; all of the file if none."""
+    instrument: str | None = None
+    """What plays: the name of an instrument of `synth_jax`; the default one if not given."""
     suite: str | None = None
     """presets (random and bank), random, bank, or recordings. Default: presets."""
     folder: Path = Path("tests/data/targets")
@@ -169,7 +173,9 @@ def settle(options: CompareOptions, *, solvers: Sequence[str], starts: Sequence[
         count=values["targets"],
         **{name: values[name] for name in ("suite", "notes", "sample_rate", "seconds", "max_seconds")},
     )
-    searched = {name: values[name] for name in ("budgets", "seeds", "seed", "group", "gradient_cost")}
+    searched = {
+        name: values[name] for name in ("instrument", "budgets", "seeds", "seed", "group", "gradient_cost")
+    }
     output = Output(options.out, options.ratio, values["players"], options.quiet)
     return Settings(Experiment(targets=targets, methods=chosen, **searched), output)
 
@@ -262,6 +268,7 @@ def _price(value: Any) -> float | str:
 
 
 def _check(values: Mapping[str, Any]) -> None:
+    one_of("--instrument", values["instrument"], INSTRUMENTS)
     one_of("--suite", values["suite"], SUITES)
     one_of("--notes", values["notes"], NOTES)
     for name, (low, high) in RANGES.items():

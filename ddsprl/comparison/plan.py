@@ -70,6 +70,7 @@ class Experiment:
     """Everything that the numbers depend on.
 
     Attributes:
+        instrument: what plays, a name of `synth_jax.INSTRUMENTS`.
         targets: which ones.
         methods: in the order of tables.
         budgets: renders for a target, each with tables of its own.
@@ -79,6 +80,7 @@ class Experiment:
         gradient_cost: renders that a gradient is charged as, or `measured`.
     """
 
+    instrument: str
     targets: TargetSettings
     methods: tuple[Method, ...]
     budgets: tuple[int, ...]
@@ -91,6 +93,7 @@ class Experiment:
         """As JSON holds it, without paths."""
         targets = self.targets
         record: dict[str, Any] = {
+            "instrument": self.instrument,
             "suite": targets.suite,
             "notes": targets.notes,
             "targets": targets.count,

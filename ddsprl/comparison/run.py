@@ -1,5 +1,6 @@
 """From settings to a finished directory: every piece that is missing, then the tables, curves and page."""
 
+import sys
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +16,17 @@ from ddsprl.comparison.results import Curves, collect, separate, sound_of, write
 from ddsprl.comparison.suites import MANIFEST, recordings_of
 from ddsprl.comparison.summary import Results, summarise
 from ddsprl.fitting.core.programs import group_size
+from ddsprl.fitting.inversion.methods import usable_start
 from ddsprl.fitting.solvers.registry import make_solver
 from ddsprl.io import UserError
 from ddsprl.io.atomic import replacing
 from ddsprl.io.sources import source_digest
 from ddsprl.measuring.machine import place
 from ddsprl.measuring.work import Work
+from ddsprl.plant import make_instrument
 
+# A note that every guess is trained for.
+GUESSED_MIDI = 60.0
 # Makes all pieces, and knows nothing of tables and pages.
 ENTRY = "ddsprl.comparison.execution"
 
@@ -62,6 +67,21 @@ def check_methods(experiment: Experiment) -> None:
         if least < method.count:
             short = f"a budget of {least} does not pay for its {method.count} starts"
             raise UserError(f"method {method.label!r}: {short}; raise --budgets, or lower count")
+
+
+def with_usable_starts(experiment: Experiment) -> Experiment:
+    """The experiment with methods that start where the instrument lets them; what is changed is printed.
+
+    A start that asks a guess falls back to one that needs no training where no guess is trained.
+    """
+    targets, methods = experiment.targets, []
+    synth = make_instrument(experiment.instrument, targets.sample_rate, targets.seconds)
+    for method in experiment.methods:
+        start, reason = usable_start(method.start, synth, GUESSED_MIDI)
+        if reason is not None:
+            print(f"method {method.label!r}: {reason}; it starts from {start!r} instead", file=sys.stderr)
+        methods.append(replace(method, start=start))
+    return replace(experiment, methods=tuple(methods))
 
 
 def write_outputs(execution: Execution, output: Output, results: Results, curves: Curves) -> None:

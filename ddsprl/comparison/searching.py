@@ -19,7 +19,7 @@ from ddsprl.fitting.inversion.inverter import Inverter
 from ddsprl.fitting.solvers.registry import make_solver
 from ddsprl.fitting.starts.registry import StartRequest, make_starts
 from ddsprl.measuring.keys import stream
-from synth_jax import load_bank, shipped_presets_dir
+from synth_jax.presets import shipped_positions
 
 # Places of a curve that are kept at most: far finer than can be drawn.
 CURVE_POINTS = 64
@@ -53,7 +53,7 @@ class Searcher:
         """Nothing is compiled yet."""
         self.inverter, self.method, self.seed = inverter, method, seed
         self.solver = make_solver(method.solver, **method.solver_settings())
-        self._bank = _shipped(inverter.problem.instrument.name)
+        self._bank = shipped_positions(inverter.problem.instrument.name)
         self.gradient_cost = gradient_cost
         self._warm = False
 
@@ -121,7 +121,7 @@ class Searcher:
             key=stream(self.seed, Stream.START, case.name, seed),
             library=self.inverter.library,
             # One less for everyone, so that one shape is compiled.
-            bank=bank if own.any() else bank[:-1],
+            bank=(bank if own.any() else bank[:-1]) if len(bank) else None,
         )
         points, _ = make_starts(self.method.start, request)
         return points
@@ -144,8 +144,3 @@ def thinned(curve: Mapping[str, Any]) -> Curve:
         spread = np.geomspace(max(places[0], 1.0), max(places[-1], 1.0), CURVE_POINTS)
         kept = kept[np.unique(np.clip(np.searchsorted(places, spread), 0, len(kept) - 1))]
     return {name: array[kept].tolist() for name, array in arrays.items()}
-
-
-def _shipped(instrument: str) -> np.ndarray:
-    """Presets that come with an instrument, `[b, d]`."""
-    return np.stack([p.to_unit() for p in load_bank(shipped_presets_dir()) if p.instrument == instrument])

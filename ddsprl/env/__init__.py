@@ -2,7 +2,7 @@
 
 from ddsprl.env.episodes import Results, episode, evaluate
 from ddsprl.env.match.actions import from_flat, to_flat
-from ddsprl.env.match.curriculum import STAGES, CurriculumState, Stage, advance, free_mask
+from ddsprl.env.match.curriculum import CurriculumState, advance, free_mask, stages_of
 from ddsprl.env.match.embedding import EpisodicReward, load_embedding
 from ddsprl.env.match.environment import MatchEnv
 from ddsprl.env.match.make import make_env, make_matcher, stage_params
@@ -13,7 +13,6 @@ from ddsprl.env.match.types import EnvConfig, EnvParams, EnvState, RewardWeights
 from ddsprl.env.wrappers import AutoReset, ManyState, StopGradients, default_chunk
 
 __all__ = [
-    "STAGES",
     "AutoReset",
     "CurriculumState",
     "EnvConfig",
@@ -26,7 +25,6 @@ __all__ = [
     "References",
     "Results",
     "RewardWeights",
-    "Stage",
     "StopGradients",
     "Targets",
     "Timestep",
@@ -46,6 +44,7 @@ __all__ = [
     "preset_targets",
     "recording_targets",
     "stage_params",
+    "stages_of",
     "to_flat",
     "unflatten",
 ]

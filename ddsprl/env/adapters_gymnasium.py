@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.env.match.actions import N_MODULES, from_flat
+from ddsprl.env.match.actions import from_flat
 from ddsprl.env.match.environment import MatchEnv
 from ddsprl.env.match.observation import bounds
 from ddsprl.env.match.types import EnvParams
@@ -52,9 +52,9 @@ def observation_space(env: MatchEnv, *, flat: bool) -> Any:
 def action_space(env: MatchEnv, *, flat: bool) -> Any:
     """The space of one action: module and delta, or logits and deltas in one vector."""
     if flat:
-        return spaces.Box(-1.0, 1.0, (N_MODULES + env.n_params,), np.float32)
+        return spaces.Box(-1.0, 1.0, (len(env.instrument.modules) + env.n_params,), np.float32)
     delta = spaces.Box(-1.0, 1.0, (env.n_params,), np.float32)
-    return spaces.Dict({"module": spaces.Discrete(N_MODULES), "delta": delta})
+    return spaces.Dict({"module": spaces.Discrete(len(env.instrument.modules)), "delta": delta})
 
 
 class _Views:

@@ -2,6 +2,7 @@
 
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
+from ddsprl.env import stages_of
 from ddsprl.evaluation.options import EvaluateOptions, check
 from ddsprl.evaluation.page import write_report
 from ddsprl.evaluation.playing import Player
@@ -9,6 +10,7 @@ from ddsprl.evaluation.results import collect
 from ddsprl.evaluation.run import Evaluation, Settings
 from ddsprl.evaluation.tables import markdown
 from ddsprl.io import write_json
+from ddsprl.io.checks import within
 from ddsprl.io.cli import print_out
 from ddsprl.training.restore import load_agent, say_what_was_damaged
 
@@ -29,7 +31,14 @@ def run(options: EvaluateOptions) -> int:
 
 
 def evaluate_player(player: Player, options: EvaluateOptions) -> str:
-    """Measure an agent and write `results.json` and `report.html`; returns the tables."""
+    """Measure an agent and write `results.json` and `report.html`; returns the tables.
+
+    Raises:
+        UserError: a stage that its instrument does not have.
+    """
+    count = len(stages_of(player.env.instrument))
+    for stage in options.stages:
+        within("--stages", stage, 1, count)
     settings = Settings(
         directory=options.directory,
         stages=options.stages or tuple(range(1, player.stage + 1)),

@@ -20,8 +20,8 @@ from ddsprl.evaluation.playing import Player, RandomActions, play, playing
 from ddsprl.evaluation.search import Found, Progress
 from ddsprl.evaluation.suites import Stream, Suite
 from ddsprl.evaluation.tuning import tuned
-from ddsprl.fitting.guess.model import load_guess
-from ddsprl.fitting.guess.of_targets import fits, guessed_points
+from ddsprl.fitting.guess.model import why_no_guess
+from ddsprl.fitting.guess.of_targets import guessed_points
 
 AGENT, POLICY = "agent", "agent, policy alone"
 NOTHING, RANDOM, GUESSES = "do nothing", "random actions", "guesses"
@@ -64,7 +64,7 @@ def methods(budgets: tuple[int, ...], player: Player | None, env: MatchEnv) -> d
         found[POLICY] = lambda suite, _: agent(suite, player, returns=False)
     found[NOTHING] = lambda suite, _: _piece(suite, do_nothing(suite), {})
     found[RANDOM] = lambda suite, _: _piece(suite, random_actions(suite, timed=True), {})
-    if fits(load_guess(None), env):
+    if why_no_guess(env.instrument) is None:
         found[GUESSES] = lambda suite, _: _piece(suite, guesses(suite, timed=True), {})
     for budget in budgets:
         found[cma_es_name(budget)] = functools.partial(cma_es, budget)
@@ -127,7 +127,7 @@ def guesses(suite: Suite, *, renders: int = EPISODE_RENDERS, timed: bool = False
 
 def cma_es(budget: int, suite: Suite, progress: Progress | None) -> Piece:
     """CMA-ES with the settings that were tuned for the stage and the budget."""
-    setting = tuned(suite.env.config, suite.stage, budget)
+    setting = tuned(suite.env, suite.stage, budget)
     found = search.cma_es(suite, setting, budget=budget, timed=True, progress=progress)
     return _piece(suite, found, {"setting": vars(setting), "label": setting.label})
 

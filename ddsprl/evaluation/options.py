@@ -7,7 +7,6 @@ from typing import Annotated
 
 import tyro
 
-from ddsprl.env.match.curriculum import STAGES
 from ddsprl.evaluation.tuning import FEWEST
 from ddsprl.io import UserError
 from ddsprl.io.checks import all_different, within
@@ -75,13 +74,10 @@ def check(options: EvaluateOptions) -> None:
     if not options.run.is_dir():
         raise UserError(f"{options.run}: is no directory of a run")
     within("--targets", options.targets, 2, MOST_TARGETS)
-    for name, values, low, high in (
-        ("--stages", options.stages, 1, len(STAGES)),
-        ("--budgets", options.budgets, FEWEST + 1, 10**6),
-    ):
-        all_different(name, values)
-        for value in values:
-            within(name, value, low, high)
+    all_different("--stages", options.stages)
+    all_different("--budgets", options.budgets)
+    for budget in options.budgets:
+        within("--budgets", budget, FEWEST + 1, 10**6)
     within("--seed", options.seed, 0, 9999)
     within("--suite", options.suite, 0, 9999)
     within("--players", options.players, 0, options.targets)

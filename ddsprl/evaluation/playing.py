@@ -25,7 +25,7 @@ from ddsprl.agents import (
     turn_of,
 )
 from ddsprl.env import EnvParams, MatchEnv, evaluate
-from ddsprl.env.match.actions import N_MODULES, module_mask
+from ddsprl.env.match.actions import module_mask
 from ddsprl.env.match.types import Action, EnvState, Observation
 from ddsprl.evaluation.hearing import snapped
 from ddsprl.evaluation.suites import Stream, Suite
@@ -104,7 +104,7 @@ class RandomActions:
         del state, obs, episode
         pick, spread = jax.random.split(key)
         usable = module_mask(params.free, self.env.instrument.table)
-        module = jax.random.choice(pick, N_MODULES, p=usable / jnp.sum(usable))
+        module = jax.random.choice(pick, len(usable), p=usable / jnp.sum(usable))
         return {"module": module, "delta": jax.random.uniform(spread, params.free.shape, minval=-1.0)}
 
 

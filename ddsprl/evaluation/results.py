@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ddsprl.env import STAGES
 from ddsprl.evaluation.measures import Measured, Yardsticks, duel, excess, meter, renders_to, summary
 from ddsprl.evaluation.methods import AGENT
 from ddsprl.evaluation.run import ENTRY, REFERENCES, Evaluation
@@ -35,7 +34,7 @@ def collect(evaluation: Evaluation) -> Results:
         "about": dict(settings.about),
         "options": settings.record(),
         "environment": dataclasses.asdict(config),
-        "tuned_for_this_setup": is_tuned(config),
+        "tuned_for_this_setup": is_tuned(evaluation.env),
         **record(source_digest(ENTRY)),
         "methods": list(evaluation.methods),
         "stages": [_stage(evaluation, stage) for stage in settings.stages],
@@ -100,7 +99,7 @@ def _stage(evaluation: Evaluation, stage: int) -> dict[str, Any]:
     ceiling = Measured(found["floor"], found["own"][:, None], 0.0, 1)
     return {
         "stage": stage,
-        "name": STAGES[stage - 1].name,
+        "name": stages_of(evaluation.env.instrument)[stage - 1].name,
         "knobs": [spec.name for spec, open_ in zip(table, free, strict=True) if open_],
         "rejected": evaluation.numbers(stage, REFERENCES)["rejected"],
         "methods": rows,

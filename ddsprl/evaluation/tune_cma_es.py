@@ -34,10 +34,9 @@ def tune(path: Path, stages: list[int], budgets: list[int]) -> None:
     """Measure what the file lacks of the default setup."""
     tune_cpu()
     enable_compilation_cache()
-    config = EnvConfig()
-    env = make_matcher(config)
+    env = make_matcher(EnvConfig())
     known = read_object(path, remedy=REMEDY) if path.is_file() else {"setups": []}
-    mine = next((e for e in known["setups"] if e["setup"] == setup_of(config)), None)
+    mine = next((e for e in known["setups"] if e["setup"] == setup_of(env)), None)
     rows: list[dict[str, Any]] = [] if mine is None else mine["tuned"]
     others = [e for e in known["setups"] if e is not mine]
     todo = [(budget, stage) for budget in budgets for stage in stages]
@@ -53,7 +52,7 @@ def tune(path: Path, stages: list[int], budgets: list[int]) -> None:
 
             rows.append(measure_grid(suite, budget, GRIDS[budget].settings, show))
             rows.sort(key=lambda row: (row["budget"], row["stage"]))
-            entry = {"setup": setup_of(config), "tuned": rows}
+            entry = {"setup": setup_of(env), "tuned": rows}
             write_flat_leaves(path, rounded_tree({"command": COMMAND, "setups": [*others, entry]}, DIGITS))
 
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ddsprl.env.match.environment import MatchEnv
 from ddsprl.env.match.references import setup_of
-from ddsprl.env.match.types import EnvConfig
 from ddsprl.evaluation.hearing import judge, references
 from ddsprl.evaluation.search import Progress, Setting, cma_es
 from ddsprl.evaluation.suites import Suite
@@ -56,13 +56,13 @@ GRIDS = {
 }
 
 
-def tuned(config: EnvConfig, stage: int, budget: int) -> Setting:
+def tuned(env: MatchEnv, stage: int, budget: int) -> Setting:
     """The setting for a stage and a budget: of the nearest budget that was tuned, made to fit.
 
     A setup that was not tuned takes the settings of the one that was.
     """
     stored = _stored()["setups"]
-    wanted = setup_of(config)
+    wanted = setup_of(env)
     entry = next((entry for entry in stored if entry["setup"] == wanted), stored[0])
     near = min(abs(row["stage"] - stage) for row in entry["tuned"])
     rows = [row for row in entry["tuned"] if abs(row["stage"] - stage) == near]
@@ -70,9 +70,9 @@ def tuned(config: EnvConfig, stage: int, budget: int) -> Setting:
     return fitted(Setting(**row["setting"]), budget)
 
 
-def is_tuned(config: EnvConfig) -> bool:
+def is_tuned(env: MatchEnv) -> bool:
     """Whether settings were tuned for this instrument, rate, duration, probes and objective."""
-    return any(entry["setup"] == setup_of(config) for entry in _stored()["setups"])
+    return any(entry["setup"] == setup_of(env) for entry in _stored()["setups"])
 
 
 def fitted(setting: Setting, budget: int) -> Setting:

@@ -160,11 +160,11 @@ def checked(player: Player, run: Path, options: MatchOptions) -> AgentSearch:
     """The search of a loaded agent.
 
     Raises:
-        UserError: it plays another instrument than presets are written for, or at another rate.
+        UserError: it plays another instrument than the one that is asked for, or at another rate.
     """
     synth = player.env.instrument
-    if synth.name != "serum_lite":
-        raise UserError(f"--run {run}: its agent plays {synth.name}; recordings are matched with serum_lite")
+    if synth.name != options.instrument:
+        raise UserError(f"--run {run}: its agent plays {synth.name}, --instrument is {options.instrument}")
     if synth.sample_rate != options.sample_rate:
         asked, rate = options.sample_rate, synth.sample_rate
         raise UserError(f"--sample-rate is {asked}, the agent of {run} hears sounds at {rate} Hz only")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ddsprl.matching.results import Draw, Finding
-from synth_jax.params import MODULES, ParamSpec, Table
+from synth_jax.params import ParamSpec, Table, modules_of
 
 
 def edit_rows(
@@ -25,7 +25,7 @@ def edit_rows(
         Rows with `step` (from 1), `module`, `loss`, `best` (whether it was the best so far) and `changes`,
         texts in physical units, the largest move first.
     """
-    rows, best = [], float(losses[0])
+    rows, best, named = [], float(losses[0]), modules_of(table)
     for i in range(len(modules)):
         moved = knobs[i + 1] - knobs[i]
         order = [j for j in np.argsort(-np.abs(moved), kind="stable") if moved[j] != 0.0]
@@ -33,7 +33,7 @@ def edit_rows(
         rows.append(
             {
                 "step": i + 1,
-                "module": MODULES[int(modules[i])],
+                "module": named[int(modules[i])],
                 "loss": loss,
                 "best": loss < best,
                 "changes": [_change(table[j], float(knobs[i, j]), float(knobs[i + 1, j])) for j in order],

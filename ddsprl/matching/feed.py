@@ -23,7 +23,8 @@ from ddsprl.fitting.starts.library import Library, LibraryConfig, Page
 from ddsprl.io import Clip, UserError, load_audio
 from ddsprl.matching.manifest import DONE, Manifest
 from ddsprl.matching.options import MatchOptions
-from synth_jax import Note, load_bank, shipped_presets_dir
+from synth_jax import Note
+from synth_jax.presets import shipped_positions
 
 # Pages of the library kept in memory, of 5 MB; there may be hundreds, and all are in the cache folder.
 PAGES = 16
@@ -162,7 +163,7 @@ class Feed:
 
     def _inverter(self, duration_s: float) -> Inverter:
         if duration_s not in self._inverters:
-            problem = make_problem(self.options.sample_rate, duration_s)
+            problem = make_problem(self.options.sample_rate, duration_s, instrument=self.options.instrument)
             pages = LibraryConfig(cache_dir=user_cache_dir() / "library")
             config = InversionConfig(library=pages)
             library = KeptPages(Library(problem.instrument, pages))
@@ -170,11 +171,9 @@ class Feed:
         return self._inverters[duration_s]
 
     def shipped(self, inverter: Inverter) -> np.ndarray:
-        """Presets that come with the instrument, `[b, d]`."""
+        """Presets that come with the instrument, `[b, d]`; b may be 0."""
         if self._bank is None:
-            name = inverter.problem.instrument.name
-            presets = [p.to_unit() for p in load_bank(shipped_presets_dir()) if p.instrument == name]
-            self._bank = np.stack(presets)
+            self._bank = shipped_positions(inverter.problem.instrument.name)
         return self._bank
 
 

@@ -15,6 +15,7 @@ from ddsprl.fitting.starts.registry import STARTS
 from ddsprl.io import UserError
 from ddsprl.io.checks import known_names, one_of, within
 from ddsprl.io.cli import parse_command_line
+from synth_jax.instruments import DEFAULT_INSTRUMENT, INSTRUMENTS
 from synth_jax.params import Table
 
 PROGRAM = "python -m ddsprl.match"
@@ -41,6 +42,8 @@ class MatchOptions:
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Directory for the results, one sub-directory per target; nothing there is overwritten. An unfinished
     run over several targets with the same options is continued."""
+    instrument: str = DEFAULT_INSTRUMENT
+    """What plays: the name of an instrument of `synth_jax`; docs/ has a page on each."""
     method: str = DEFAULT_METHOD
     """How to search: a solver such as hybrid, adam, cma_es, random, or `agent`."""
     run: Path | None = None
@@ -58,7 +61,7 @@ class MatchOptions:
     budget: int = DEFAULT_BUDGET
     """Renders to spend on a search, 64 or more; a gradient counts as 3."""
     lock: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Knob to hold, in physical units, such as --lock filter_cutoff=800; may be given several times."""
+    """Knob to hold, in physical units, as --lock KNOB=VALUE; may be given several times."""
     midi: float | None = None
     """MIDI note of the targets (fractions allowed); estimated if not given."""
     gate: float | None = None
@@ -84,6 +87,7 @@ class MatchOptions:
         names = ["top", "seed", "budget", "midi", "gate", "sample_rate", "max_seconds", "posterior"]
         method = self.how()
         searched = {"method": self.method, "start": method.start, "lock": sorted(self.lock)}
+        searched["instrument"] = self.instrument
         if self.run is not None:
             searched |= {"run": self.run.resolve().name, "polish": self.polish}
         searched["prior"] = self.prior_name()
@@ -133,6 +137,7 @@ def _check_method(options: MatchOptions) -> None:
     starts = [name for name in STARTS if name != "given"]
     methods = (*METHODS, AGENT)
     named = (
+        ("instrument", options.instrument, tuple(INSTRUMENTS)),
         ("method", options.method, methods),
         ("start", options.start, starts),
         ("prior", options.prior, PRIORS),
@@ -179,7 +184,8 @@ def parse_locks(locks: Sequence[str], table: Table) -> tuple[np.ndarray, np.ndar
     for lock in locks:
         name, equals, text = lock.partition("=")
         if not equals:
-            raise UserError(f"--lock {lock}: expected name=value, such as filter_cutoff=800")
+            spec = table[0]
+            raise UserError(f"--lock {lock}: expected name=value, such as {spec.name}={spec.default:g}")
         known_names(f"--lock {lock}", "knob", [name], names)
         spec = table[names.index(name)]
         try:

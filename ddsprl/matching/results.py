@@ -15,7 +15,7 @@ import numpy as np
 from ddsprl.drawing.match import Course, Heading, Sounds, Terms
 from ddsprl.fitting.core.budget import GRADIENT_COST
 from ddsprl.fitting.findings.analysis import Analysis, posterior_renders
-from ddsprl.fitting.findings.reach import Conditions, judge_reach, table_conditions
+from ddsprl.fitting.findings.reach import Conditions, judge_reach, known_losses
 from ddsprl.fitting.findings.sensitivity import STEP
 from ddsprl.fitting.findings.topk import LEAST_KNOBS
 from ddsprl.fitting.inversion.inverter import Inverter
@@ -25,7 +25,7 @@ from ddsprl.fitting.posterior.summary import LEVEL, Posterior
 from ddsprl.fitting.solvers.monitor_trace import monitor_trace
 from ddsprl.io import versions, write_json, write_wav
 from ddsprl.io.output import json_text
-from synth_jax import Note, preset_from_unit, save_preset
+from synth_jax import Instrument, Note, preset_from_unit, save_preset
 from synth_jax.params import Table
 
 # Draws a picture of `ddsprl.drawing.pictures` from its name and contents.
@@ -85,7 +85,7 @@ def make_finding(
         "instrument": inverter.problem.instrument.name,
         **{name: x for name, x in about.items() if name != "prior"},
     }
-    numbers["reach"] = _reach(numbers)
+    numbers["reach"] = _reach(numbers, inverter.problem.instrument)
     plain = json.loads(json_text(numbers))
     knobs = np.asarray(found.members[index, places], np.float32)
     return Finding(recording.clip.path.stem, plain, knobs, recording.audio, np.asarray(found.audio[index]))
@@ -176,14 +176,15 @@ def _credible(posterior: Posterior | None, prior: str | None, table: Table) -> d
     return record | {"prior": prior, "renders": posterior_renders(), "level": LEVEL, "sentence": said}
 
 
-def _reach(numbers: Mapping[str, Any]) -> dict[str, Any]:
+def _reach(numbers: Mapping[str, Any], instrument: Instrument) -> dict[str, Any]:
     """Whether the sound is within reach, in words and numbers."""
     note = "estimated" if numbers.get("note_estimated") else "given"
     shape = (numbers["sample_rate"], numbers["duration_s"], note, len(numbers["locked"]))
     here = Conditions(numbers["method"], numbers["budget"], *shape, numbers["start"])
-    verdict = judge_reach(numbers["loss"], conditions=here)
-    applies = not verdict.differs
-    return verdict._asdict() | {"table": table_conditions()._asdict(), "applies": applies}
+    known = known_losses(instrument)
+    verdict = judge_reach(numbers["loss"], known, conditions=here)
+    table = None if known is None else known.conditions._asdict()
+    return verdict._asdict() | {"table": table, "applies": known is not None and not verdict.differs}
 
 
 def _verdicts(monitor: Mapping[str, Any] | None) -> tuple[list[float], list[str]] | None:

@@ -18,7 +18,6 @@ from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.fitting.core.budget import GRADIENT_COST, Progress
 from ddsprl.fitting.findings.analysis import Analysis, analyse, posterior_renders, with_posteriors
-from ddsprl.fitting.inversion.inverter import make_problem
 from ddsprl.fitting.inversion.records import Inversion
 from ddsprl.fitting.inversion.searching import Searcher, SolverSearch
 from ddsprl.fitting.posterior.priors import make_prior
@@ -41,6 +40,8 @@ from ddsprl.matching.stored import StoredFindings
 from ddsprl.matching.writing import Writer
 from ddsprl.measuring.interruption import Interruption
 from ddsprl.measuring.work import loss_text
+from ddsprl.plant import make_instrument
+from synth_jax.presets import shipped_positions
 
 EXIT_SOME_FAILED = 1
 MOST_KEPT_BYTES = 1 << 28
@@ -70,7 +71,10 @@ def match(options: MatchOptions) -> int:
         from ddsprl.matching.agent import load_search
 
         searcher = load_search(options.run, options)
-    free, locked = parse_locks(options.lock, make_problem(options.sample_rate, 0.5).instrument.table)
+    synth = make_instrument(options.instrument, options.sample_rate, 0.5)
+    free, locked = parse_locks(options.lock, synth.table)
+    if options.prior == "bank" and not len(shipped_positions(options.instrument)):
+        raise UserError(f"--prior is 'bank', but no presets come with {options.instrument}")
     tune_cpu()
     enable_compilation_cache()
     if manifest is not None:

@@ -5,11 +5,11 @@ An iteration is one step of all episodes together, that is `loop.n_envs` environ
 first compiled call (`loop.chunk` iterations) that reaches or passes the number.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ddsprl.agents.sac import SacConfig
-from ddsprl.env.match.curriculum import STAGES
-from ddsprl.env.match.make import config_from
+from ddsprl.env.match.curriculum import stages_of
+from ddsprl.env.match.make import config_from, make_matcher
 from ddsprl.env.match.types import EnvConfig
 from ddsprl.io import UserError
 from ddsprl.io.checks import one_of, plain_name, within
@@ -77,8 +77,8 @@ class CurriculumConfig:
 
     Attributes:
         enabled: False trains on `last_stage` from the beginning.
-        first_stage: 1 to 5.
-        last_stage: at which promotion ends.
+        first_stage: from 1.
+        last_stage: at which promotion ends; the last of the instrument if None.
         evaluate_every: iterations between evaluations.
         evaluate_episodes: held-out presets, an episode each.
         evaluate_all: also evaluate on every other stage, for curves that do not jump where a stage is passed.
@@ -92,7 +92,7 @@ class CurriculumConfig:
 
     enabled: bool = True
     first_stage: int = 1
-    last_stage: int = 5
+    last_stage: int | None = None
     evaluate_every: int = 200
     evaluate_episodes: int = 32
     evaluate_all: bool = False
@@ -104,7 +104,20 @@ class CurriculumConfig:
     @property
     def begin(self) -> int:
         """The stage that training begins with."""
-        return self.first_stage if self.enabled else self.last_stage
+        return self.first_stage if self.enabled else self.last
+
+    @property
+    def last(self) -> int:
+        """The stage that promotion ends at, once the settings were checked.
+
+        Raises:
+            ValueError: they were not.
+        """
+        if self.last_stage is None:
+            raise ValueError(
+                "curriculum.last_stage is of the instrument; ddsprl.training.config.checked settles it"
+            )
+        return self.last_stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,8 +204,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "warm.budget": (64, 10**6),
     "warm.clone_steps": (0, 10**7),
     "warm.clone_batch": (1, 65_536),
-    "curriculum.first_stage": (1, len(STAGES)),
-    "curriculum.last_stage": (1, len(STAGES)),
     "curriculum.rehearsal": (0.0, 0.9),
     "curriculum.refresh_every": (0, 10**9),
     "curriculum.evaluate_every": (1, 10**9),
@@ -209,7 +220,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 
 def checked(config: RunConfig) -> RunConfig:
-    """The settings, if they can be trained with.
+    """The settings, if they can be trained with, the instrument's own where they leave something to it.
 
     Raises:
         UserError: naming the field, its value and what is allowed.
@@ -223,10 +234,23 @@ def checked(config: RunConfig) -> RunConfig:
         within(f"agent.{name}", getattr(config.agent, name), 0, above=True)
     _check_together(config)
     try:
-        config_from(config.env)
+        env = make_matcher(config_from(config.env))
     except ValueError as error:
         raise UserError(f"env.{error}") from None
+    config = _settled(config, len(stages_of(env.instrument)))
+    _check_together(config)
     return config
+
+
+def _settled(config: RunConfig, stages: int) -> RunConfig:
+    """The settings with stages that the instrument has."""
+    curriculum = config.curriculum
+    for name in ("first_stage", "last_stage"):
+        value = getattr(curriculum, name)
+        if value is not None and not 1 <= value <= stages:
+            raise UserError(f"curriculum.{name} is {value}, allowed are 1 to {stages}")
+    last = stages if curriculum.last_stage is None else curriculum.last_stage
+    return replace(config, curriculum=replace(curriculum, last_stage=last))
 
 
 def _check_together(config: RunConfig) -> None:
@@ -234,8 +258,8 @@ def _check_together(config: RunConfig) -> None:
     one_of("warm.solver", solver, SOLVERS)
     if config.env.stage != EnvConfig.stage:
         raise UserError(f"env.stage is {config.env.stage}; give curriculum.first_stage instead")
-    if curriculum.enabled and curriculum.first_stage > curriculum.last_stage:
-        first, last = curriculum.first_stage, curriculum.last_stage
+    if curriculum.enabled and curriculum.first_stage > curriculum.last:
+        first, last = curriculum.first_stage, curriculum.last
         raise UserError(f"curriculum.first_stage is {first}, after curriculum.last_stage, {last}")
     if loop.finite_horizon and loop.cut:
         raise UserError(f"loop.cut is {loop.cut}; with loop.finite_horizon only 0")

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 
 from ddsprl.env import (
-    STAGES,
     CurriculumState,
     EnvParams,
     MatchEnv,
@@ -20,6 +19,7 @@ from ddsprl.env import (
     advance,
     committed,
     stage_params,
+    stages_of,
 )
 from ddsprl.fitting.guess.of_targets import with_guesses
 from ddsprl.training.config import RunConfig
@@ -108,8 +108,8 @@ class Curricula:
         """Median evaluation loss under which each stage is passed."""
         given = self._config.curriculum.threshold
         if given is not None:
-            return (given,) * len(STAGES)
-        return tuple(reference.threshold for reference in committed(self._config.env))
+            return (given,) * len(stages_of(self._env.instrument))
+        return tuple(reference.threshold for reference in committed(self._env))
 
     def count(self, seed: int, median_loss: float) -> bool:
         """Count an evaluation of a seed; returns whether it was promoted."""
@@ -117,7 +117,7 @@ class Curricula:
         if not settings.enabled:
             return False
         after = advance(before, median_loss, self.thresholds(), patience=settings.patience_evaluations)
-        if after.stage > settings.last_stage:
+        if after.stage > settings.last:
             after = CurriculumState(before.stage, before.passes + 1)
         self.states[seed] = after
         return after.stage > before.stage

@@ -35,7 +35,7 @@ def demos_of_stage(config: RunConfig) -> int:
 
 
 def _stages(config: RunConfig) -> int:
-    return config.curriculum.last_stage - config.curriculum.begin + 1
+    return config.curriculum.last - config.curriculum.begin + 1
 
 
 def with_room_for_demos(training: Training, loop: Loop) -> Loop:

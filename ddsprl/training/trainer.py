@@ -292,7 +292,7 @@ class Trainer:
         config = self.training.config.curriculum
         state = jax.tree.map(lambda x: x[seed], self.loop.agent)
         found = {}
-        for stage in range(config.first_stage, config.last_stage + 1) if config.evaluate_all else (current,):
+        for stage in range(config.first_stage, config.last + 1) if config.evaluate_all else (current,):
             held_out = self.curricula.held_out(stage)
             draws = key if stage == current else jax.random.fold_in(key, stage)
             found[stage] = summary(self.training.evaluate(state, draws, held_out), held_out.epsilon)

@@ -15,6 +15,7 @@ from ddsprl.agents.returning import Memory, Return, returned
 from ddsprl.agents.sac import Sac, SacConfig
 from ddsprl.agents.types import ActionSpec, Seen, SeenSpec
 from ddsprl.env.match import actions
+from synth_jax.params import module_of_knob, modules_of
 from tests.env.toy import toy
 
 SPEC = ActionSpec(3, (0, 2, 0, 1, 2))
@@ -105,12 +106,12 @@ def test_what_is_remembered_leads_back_in_the_environment(mode):
     found = memory_of(state, params, mode)
     assert int(found.since) == 2
     free = jnp.ones(len(table)).at[0].set(0.0)
-    for module in range(actions.N_MODULES):
+    for module in range(len(modules_of(table))):
         action = {"module": module, "delta": found.back}
         if mode == "absolute":
             move = actions.decode_absolute(action, u, free, table)
         else:
             move = actions.decode(action, free, jnp.asarray(delta_max), table)
-        moved = (actions.module_of_knob(table) == module) & (np.asarray(free) > 0)
+        moved = (module_of_knob(table) == module) & (np.asarray(free) > 0)
         after, _ = actions.apply(u, move)
         np.testing.assert_allclose(after, np.where(moved, best, u), atol=1e-6)

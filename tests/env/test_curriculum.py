@@ -12,8 +12,8 @@ import pytest
 
 import ddsprl
 import ddsprl.env
+import ddsprl.env.match
 from ddsprl.env import (
-    STAGES,
     CurriculumState,
     EnvConfig,
     advance,
@@ -25,24 +25,29 @@ from ddsprl.env import (
     preset_targets,
     recording_targets,
     stage_params,
+    stages_of,
 )
 from ddsprl.env.match.floors import losses_near_targets
 from ddsprl.env.match.measure_references import measure_stages
 from ddsprl.env.match.references import COMMAND, setup_of
 from ddsprl.features.loudness import ungated_loudness
-from synth_jax import INSTRUMENTS, Note, serum_lite
+from synth_jax import INSTRUMENTS, Note, serum_lite, sine
 
 KEY = jax.random.key(1)
 
 
-def unlocked(table, stage):
-    return {spec.name for spec, free in zip(table, free_mask(table, stage), strict=True) if free}
+def unlocked(instrument, stage):
+    free = free_mask(instrument, stage)
+    return {spec.name for spec, moves in zip(instrument.table, free, strict=True) if moves}
+
+
+def numbers(instrument):
+    return range(1, len(stages_of(instrument)) + 1)
 
 
 def test_stages_of_the_synthesizer():
-    table = serum_lite().table
-    sets = [unlocked(table, stage.number) for stage in STAGES]
-    assert [stage.number for stage in STAGES] == [1, 2, 3, 4, 5]
+    sets = [unlocked(serum_lite(), number) for number in numbers(serum_lite())]
+    assert len(sets) == 5
     assert sets[0] == {"osc1_level", "osc2_level", "noise_level", "master_volume"}
     assert sets[1] - sets[0] == {"filter_cutoff", "filter_resonance"}
     assert sets[2] - sets[1] == {"amp_attack", "amp_decay", "amp_sustain", "amp_release"}
@@ -52,11 +57,17 @@ def test_stages_of_the_synthesizer():
 
 
 @pytest.mark.parametrize("name", list(INSTRUMENTS))
-def test_any_instrument_has_all_stages(name):
-    table = INSTRUMENTS[name]().table
-    masks = [free_mask(table, stage.number) for stage in STAGES]
+def test_any_instrument_ends_with_everything(name):
+    instrument = INSTRUMENTS[name]()
+    masks = [free_mask(instrument, number) for number in numbers(instrument)]
     assert all(np.all(a <= b) for a, b in zip(masks, masks[1:], strict=False))
     assert masks[-1].all()
+
+
+def test_without_knowledge_there_is_one_stage():
+    assert [stage.name for stage in stages_of(sine())] == ["everything"]
+    with pytest.raises(ValueError, match="stage: 2; of sine the only one is 1"):
+        free_mask(sine(), 2)
 
 
 def test_promotion_needs_passes_in_a_row():
@@ -73,7 +84,7 @@ def test_promotion_needs_passes_in_a_row():
 def test_buckets_move_the_stages_knobs_only(synth):
     for stage in (1, 3):
         targets = stage_params(synth.env, stage, count=16)[0].targets
-        u, free = np.asarray(targets.u), free_mask(synth.env.instrument.table, stage)
+        u, free = np.asarray(targets.u), free_mask(synth.env.instrument, stage)
         np.testing.assert_array_equal(
             u[:, free == 0], np.tile(synth.env.instrument.default, (16, 1))[:, free == 0]
         )
@@ -141,17 +152,25 @@ def test_known_presets_are_snapped(made):
 
 
 def test_committed_references_are_those_of_the_default_setup():
-    path = Path(ddsprl.env.__file__).parent / "data" / "references.json"
+    path = Path(ddsprl.env.match.__file__).parent / "data" / "references.json"
     stored = json.loads(path.read_text(encoding="utf-8"))
     assert stored["command"] == COMMAND
-    assert setup_of(EnvConfig()) in [entry["setup"] for entry in stored["setups"]]
-    found = committed(EnvConfig())
-    assert len(found) == len(STAGES)
+    env = make_matcher(EnvConfig())
+    assert setup_of(env) in [entry["setup"] for entry in stored["setups"]]
+    found = committed(env)
+    assert len(found) == len(stages_of(env.instrument))
     for stage in found:
         assert 0.0 <= stage.floor < stage.one_percent < stage.threshold
         assert 0.0 < stage.excess < stage.one_percent
     excess = [stage.excess for stage in found]
     assert excess == sorted(excess)  # more knobs, each 1 % off
+
+
+def test_references_are_of_one_table_of_knobs():
+    env = make_matcher(EnvConfig())
+    other = dataclasses.replace(env.instrument, table=env.instrument.table[:-1])
+    with pytest.raises(ValueError, match="no reference was committed for serum_lite with these knobs"):
+        committed(make_matcher(EnvConfig(), instrument=other))
 
 
 def test_measuring_gives_what_is_committed(made):
@@ -168,8 +187,8 @@ def test_measuring_gives_what_is_committed(made):
 def test_epsilon_is_the_floor_plus_the_committed_excess(made, monkeypatch):
     """Without an epsilon of its own, a setup with references measures its targets' floors."""
     config = dataclasses.replace(made.env.config, epsilon=None)
-    found = tuple(ddsprl.env.References(0.5, 0.8, 2.0, 0.1 * stage.number) for stage in STAGES)
-    monkeypatch.setattr("ddsprl.env.match.make.committed", lambda config: found)
+    found = tuple(ddsprl.env.References(0.5, 0.8, 2.0, 0.1 * stage) for stage in numbers(made.env.instrument))
+    monkeypatch.setattr("ddsprl.env.match.make.committed", lambda env: found)
     env = make_matcher(config, instrument=made.env.instrument)
     params, _ = stage_params(env, 5, split="held_out", count=12)
     assert float(params.epsilon) == pytest.approx(0.5)
@@ -224,7 +243,7 @@ def test_the_default_setup_from_the_front_door():
     """Committed references, measured floors, one step of the published environment."""
     env, params = ddsprl.make_env({"bucket": 4})
     assert params.targets.floor is not None
-    assert float(params.epsilon) == pytest.approx(committed(EnvConfig())[0].excess)
+    assert float(params.epsilon) == pytest.approx(committed(env)[0].excess)
     obs, state = jax.jit(env.reset)(KEY, params)
     action = {"module": jnp.asarray(0), "delta": jnp.zeros(25)}
     found = jax.jit(env.step)(KEY, state, action, params)

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 
 from ddsprl.env import EnvConfig, make_env, stage_params
 from ddsprl.losses import ObjectiveConfig
-from synth_jax.instrument import Instrument, Note, make_instrument, n_samples
+from synth_jax import Instrument, Note
+from synth_jax.instrument import make_instrument, n_samples
+from synth_jax.knowledge import Knowledge, Stage
 from synth_jax.params import ParamSpec, Table, to_physical
 
 RATE, DURATION_S = 8_000, 0.125
@@ -19,6 +21,14 @@ TABLE: Table = (
     ParamSpec(name="drive", low=1.0, high=20.0, default=1.0, scale="log", module="FILTER"),
     ParamSpec(name="amp_decay", low=0.01, high=1.0, default=0.2, scale="log", module="ENV"),
     ParamSpec(name="offset", low=-0.6, high=0.6, default=0.0, module="LFO"),
+)
+KNOWLEDGE = Knowledge(
+    stages=(
+        Stage("levels", ("level", "noise_level")),
+        Stage("nothing", ()),
+        Stage("envelope", ("amp_decay",)),
+        Stage("unison", ("osc1_unison",)),
+    )
 )
 OBJECTIVE = ObjectiveConfig(n_ffts=(512, 256), mel_n_fft=256)
 
@@ -38,7 +48,7 @@ def toy() -> Instrument:
         sound = (0.3 * level * tone + 0.2 * noise * jax.random.normal(key, (n,))) * jnp.exp(-time_s / decay)
         return jnp.clip(note.velocity * drive * sound + offset, -1.0, 1.0)
 
-    return make_instrument("toy", TABLE, RATE, DURATION_S, render)
+    return make_instrument("toy", TABLE, RATE, DURATION_S, render, knowledge=KNOWLEDGE)
 
 
 def toy_config(**settings) -> EnvConfig:

@@ -23,6 +23,7 @@ from ddsprl.fitting.control.terms import (
 from ddsprl.fitting.core.archive import BAD_LOSS
 from ddsprl.fitting.core.solve import solve
 from ddsprl.fitting.solvers.hybrid import Hybrid
+from ddsprl.plant import Plant
 from synth_jax import Note
 
 NOTE = Note(60.0, 0.15, 1.0)
@@ -138,16 +139,16 @@ def test_terms_are_weighted_and_told_apart(synth):
 
 def test_what_makes_no_problem_is_refused(synth):
     with pytest.raises(ValueError, match="no terms"):
-        ControlProblem(synth, ())
+        ControlProblem(Plant(synth), ())
     with pytest.raises(KeyError, match="filter_resonance"):
-        ControlProblem(synth, (KnobBand("filter_resonanse", 1.0, 2.0),))
+        ControlProblem(Plant(synth), (KnobBand("filter_resonanse", 1.0, 2.0),))
     with pytest.raises(ValueError, match="under high"):
         KnobBand("filter_resonance", 2.0, 1.0)
 
 
 @pytest.fixture(scope="module")
 def problem(synth):
-    return ControlProblem(synth, (Brightness(), Damping(least=0.5), PeakLimit(most=0.9)))
+    return ControlProblem(Plant(synth), (Brightness(), Damping(least=0.5), PeakLimit(most=0.9)))
 
 
 def test_loss_scores_and_gradients_agree_and_are_finite(problem):

@@ -6,8 +6,11 @@ from scipy import signal
 
 from ddsprl.fitting.starts.cues import envelope_cues, spectral_cues, with_cues
 from synth_jax.instruments.serum_lite import TABLE
+from synth_jax.knowledge import EnvelopeKnobs, FilterKnobs
 
 RATE = 16_000
+KNOBS = EnvelopeKnobs("amp_attack", "amp_decay", "amp_sustain", "amp_release")
+FILTER = FilterKnobs("filter_cutoff", "filter_resonance")
 
 
 def adsr_tone(attack, decay, sustain, release, gate_s, *, duration_s=2.0, f0_hz=523.25, gain=0.3):
@@ -31,7 +34,7 @@ def adsr_tone(attack, decay, sustain, release, gate_s, *, duration_s=2.0, f0_hz=
 )
 @pytest.mark.parametrize("gain", [0.9, 0.01])
 def test_cues_are_close_to_the_truth(attack, decay, sustain, release, gate_s, gain):
-    found = envelope_cues(adsr_tone(attack, decay, sustain, release, gate_s, gain=gain), RATE, gate_s)
+    found = envelope_cues(KNOBS, adsr_tone(attack, decay, sustain, release, gate_s, gain=gain), RATE, gate_s)
     assert found["amp_attack"] == pytest.approx(attack, rel=0.25, abs=0.004)
     assert found["amp_decay"] == pytest.approx(decay, rel=0.25)
     assert found["amp_sustain"] == pytest.approx(sustain, abs=0.05)
@@ -39,21 +42,23 @@ def test_cues_are_close_to_the_truth(attack, decay, sustain, release, gate_s, ga
 
 
 def test_a_low_note_has_no_ripple_in_its_cues():
-    found = envelope_cues(adsr_tone(0.05, 0.4, 0.5, 0.4, 1.0, f0_hz=55.0), RATE, 1.0, period_s=1 / 55.0)
+    found = envelope_cues(
+        KNOBS, adsr_tone(0.05, 0.4, 0.5, 0.4, 1.0, f0_hz=55.0), RATE, 1.0, period_s=1 / 55.0
+    )
     assert found["amp_attack"] == pytest.approx(0.05, rel=0.4)
     assert found["amp_decay"] == pytest.approx(0.4, rel=0.4)
     assert found["amp_sustain"] == pytest.approx(0.5, abs=0.15)
 
 
 def test_an_organ_has_full_sustain_and_no_release_seen():
-    found = envelope_cues(adsr_tone(0.005, 0.1, 1.0, 0.1, 5.0), RATE, 2.0)
+    found = envelope_cues(KNOBS, adsr_tone(0.005, 0.1, 1.0, 0.1, 5.0), RATE, 2.0)
     assert found["amp_sustain"] > 0.95
     assert found["amp_attack"] < 0.02
 
 
 @pytest.mark.parametrize("samples", [np.zeros(4000), np.ones(10), np.zeros(0), np.full(4000, 1e-7)])
 def test_odd_sounds_give_finite_cues(samples):
-    found = envelope_cues(samples.astype(np.float32), RATE, 0.1)
+    found = envelope_cues(KNOBS, samples.astype(np.float32), RATE, 0.1)
     assert np.isfinite(list(found.values())).all()
     placed = with_cues(np.full((2, len(TABLE)), 0.5, np.float32), found, TABLE)
     assert placed.min() >= 0
@@ -77,9 +82,9 @@ def test_the_cutoff_is_where_the_spectrum_ends(cutoff_hz, gain):
     """A steep low-pass: scipy's Butterworth of order 8."""
     sections = signal.butter(8, cutoff_hz, fs=RATE, output="sos")
     noise = signal.sosfilt(sections, np.random.default_rng(0).normal(size=RATE))
-    found = spectral_cues((gain * noise).astype(np.float32), RATE)
+    found = spectral_cues(FILTER, (gain * noise).astype(np.float32), RATE)
     assert found == {"filter_cutoff": pytest.approx(cutoff_hz, rel=0.15)}
 
 
 def test_silence_has_no_cutoff():
-    assert spectral_cues(np.zeros(RATE, np.float32), RATE) == {}
+    assert spectral_cues(FILTER, np.zeros(RATE, np.float32), RATE) == {}

@@ -14,7 +14,7 @@ from ddsprl.fitting.core.problem import Problem
 from ddsprl.fitting.inversion.inverter import FINAL_KEYS, InversionConfig, Inverter
 from ddsprl.fitting.inversion.recording import GUESSES
 from ddsprl.losses.objective import Objective, ObjectiveConfig
-from ddsprl.plant import make_instrument
+from ddsprl.plant import Plant, make_instrument
 from synth_jax import Note
 
 RATE = 8_000
@@ -127,7 +127,7 @@ def test_every_render_is_counted():
         return sine.render_fn(u, note, key)
 
     sine = make_instrument("sine", RATE, 0.1)
-    problem = Problem(dataclasses.replace(sine, render_fn=render), OBJECTIVE)
+    problem = Problem(Plant(dataclasses.replace(sine, render_fn=render)), OBJECTIVE)
     inverter = Inverter(problem, InversionConfig(library=LibraryConfig(size=20)))
     audio, setup = sine.render(jnp.asarray([0.5, 0.5]), NOTES[0], KEY), Setup(inverter=inverter)
     settings = {"midi": 60, "gate_s": 0.1, "key": KEY, "method": "random", "start": "library", "setup": setup}

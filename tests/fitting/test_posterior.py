@@ -15,8 +15,8 @@ from ddsprl.fitting.posterior import moves as moves
 from ddsprl.fitting.posterior.chains import Chains, swap_neighbours
 from ddsprl.fitting.posterior.moves import Knobs
 from ddsprl.fitting.posterior.priors import UniformPrior, bank_prior
-from ddsprl.fitting.posterior.sampling import KnobNames, PosteriorConfig, oscillator_pairs, sample_posterior
-from synth_jax.instruments.serum_lite import NAMES, TABLE
+from ddsprl.fitting.posterior.sampling import KnobNames, PosteriorConfig, sample_posterior
+from synth_jax.instruments.serum_lite import NAMES, TABLE, serum_lite
 
 KEY = jax.random.key(11)
 T = 0.1
@@ -228,7 +228,7 @@ def test_a_redraw_keeps_the_uniform_density_and_locked_knobs():
 
 
 def test_oscillators_are_each_others_twins():
-    partner = oscillator_pairs(TABLE)
+    partner = serum_lite().knowledge.partners(TABLE)
     pairs = {(NAMES[i], NAMES[j]) for i, j in enumerate(partner) if i != j}
     assert ("osc1_level", "osc2_level") in pairs
     assert len(pairs) == 8

@@ -10,7 +10,6 @@ import pytest
 from ddsprl.fitting import LibraryConfig
 from ddsprl.fitting.guess.model import load_guess
 from ddsprl.fitting.inversion.inverter import make_problem
-from ddsprl.fitting.starts.cues import envelope_cues
 from ddsprl.fitting.starts.library import Page
 from ddsprl.fitting.starts.registry import STARTS, StartRequest, make_starts, shared_renders, shared_works
 from synth_jax import Note
@@ -50,7 +49,7 @@ def test_there_is_at_least_one_position_and_not_more_than_wanted(name, count):
     assert points.shape[1] == D
     assert ((points >= 0.0) & (points <= 1.0)).all()
     guessed = name == "guess" or (name == "mixed" and count > 1)
-    trained = load_guess(None).header.training_renders if guessed else 0
+    trained = load_guess("serum_lite").header.training_renders if guessed else 0
     assert shared == trained + (64 if library.asked else 0)
     assert all(note == NOTE for note, _ in library.asked)
 
@@ -72,7 +71,7 @@ def test_cues_change_the_envelope_and_the_cutoff_and_nothing_else():
     names = [spec.name for spec in SYNTH.table]
     (heard, plain), shared, _ = start("cues", library=None)
     assert shared == 0
-    cued = [names.index(name) for name in envelope_cues(AUDIO, 8_000, 0.1)]
+    cued = [names.index(name) for name in SYNTH.knowledge.envelope or ()]
     assert (plain[cued] != base[cued]).any()
     others = np.setdiff1d(np.arange(D), cued)
     np.testing.assert_array_equal(plain[others], base[others])
@@ -116,14 +115,16 @@ class Pages(Shelf):
 def test_shared_work_is_what_a_start_reports(name, count):
     library: Any = Pages()
     _, shared, _ = start(name, count, given=BANK, library=library)
-    works = shared_works(name, NOTE, count=count, library=library)
-    assert shared == shared_renders(name, count=count, library=library) == sum(w.renders for w in works)
+    works = shared_works(name, SYNTH, NOTE, count=count, library=library)
+    assert (
+        shared == shared_renders(name, SYNTH, count=count, library=library) == sum(w.renders for w in works)
+    )
     if library.asked:
         assert works[-1] == (60.0, 0.1, 64, 2000)
         # One page, one work; another page is more work.
-        assert works == shared_works(name, Note(63.0, 0.1, 1.0), count=count, library=library)
-        assert works != shared_works(name, Note(73.0, 0.1, 1.0), count=count, library=library)
+        assert works == shared_works(name, SYNTH, Note(63.0, 0.1, 1.0), count=count, library=library)
+        assert works != shared_works(name, SYNTH, Note(73.0, 0.1, 1.0), count=count, library=library)
     trained = works[0].renders if works and works[0].midi == 0.0 else 0
     assert (trained > 0) == (name == "guess" or (name == "mixed" and count > 1))
     assert len(works) == bool(library.asked) + (trained > 0)
-    assert shared_renders(name, count=count, library=None) == trained
+    assert shared_renders(name, SYNTH, count=count, library=None) == trained

@@ -60,7 +60,7 @@ def test_they_are_those_of_the_shipped_network_for_the_targets_own_sounds(env, p
     keys = jax.random.split(jax.random.key(NOISE_SEED), 3)
     for i in range(3):
         audio = np.asarray(env.target_audio(params, jnp.asarray(i), keys[i]))[0]
-        means = load_guess(None).means(audio, float(NOTES.midi[i, 0]), float(NOTES.gate_s[i, 0]))
+        means = load_guess("serum_lite").means(audio, float(NOTES.midi[i, 0]), float(NOTES.gate_s[i, 0]))
         np.testing.assert_allclose(found[i, :d], means[0], atol=1e-3)
     away = jnp.abs(found[:, :d] - params.targets.u).mean()
     assert float(away) < float(jnp.abs(0.5 - params.targets.u).mean())

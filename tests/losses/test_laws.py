@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from ddsprl.env.match.make import config_from
+from ddsprl.io.settings import override
 from ddsprl.losses import LOSSES, TERMS, Objective, ObjectiveConfig, ObjectiveWeights, Term
 from ddsprl.losses.objective import single_losses
 from ddsprl.losses.term import longest_window
 from ddsprl.training.config import RunConfig
-from ddsprl.io.settings import override
 from tests.losses.sounds import SAMPLE_RATE, N, degenerate, tone
 
 SOUNDS = degenerate()

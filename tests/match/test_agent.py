@@ -100,7 +100,7 @@ def options(*more: str) -> MatchOptions:
 def test_an_agent_of_another_rate_or_instrument_is_refused(agent, tmp_path):
     with pytest.raises(UserError, match="--sample-rate is 16000, .* at 8000 Hz"):
         checked(agent, tmp_path, options())
-    with pytest.raises(UserError, match="plays toy"):
+    with pytest.raises(UserError, match="its agent plays toy, --instrument is serum_lite"):
         checked(tiny_agent(toy_config(), toy()), tmp_path, options("--sample-rate", "8000"))
     found = checked(agent, tmp_path, options("--sample-rate", "8000", "--polish"))
     assert isinstance(found, AgentSearch) and found.budget == options().budget

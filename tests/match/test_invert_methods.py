@@ -1,5 +1,7 @@
 """Inversion by name of a method, and of a stream of sounds, in memory."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -193,10 +195,14 @@ def test_the_guess_is_used_where_it_was_trained(inverter, midi, start):
     assert np.isfinite(group.starts).all()
 
 
-def test_why_the_guess_is_not_used():
+def test_why_the_guess_is_not_used(inverter):
     strange = make_instrument("sine", RATE, 0.25)
     assert usable_start("random", strange, 60.0) == ("random", None)
     start, why = usable_start("guess", strange, 60.0)
     assert start == FALL_BACK
     assert why is not None
-    assert "trained for serum_lite" in why
+    assert why == "no guess is trained for sine"
+    table = inverter.problem.instrument.table[1:]
+    other = dataclasses.replace(inverter.problem.instrument, table=table)
+    _, why = usable_start("guess", other, 60.0)
+    assert why == "the guess for serum_lite is trained for other knobs than these"

@@ -59,7 +59,7 @@ def refused(capsys, *arguments: object) -> str:
         (["--warm.demonstrations", "0"], "without warm.demonstrations only 0"),
         (["--env.action", "absolute"], "warm.demonstrations are deltas"),
         (["--env.guess", "False", "--agent.goal_weight", "0"], "agent.opening is 3; without env.guess and"),
-        (["--env.instrument", "sine"], "the guess is trained for serum_lite, not for sine"),
+        (["--env.instrument", "sine"], "no guess is trained for sine"),
         (["--agent.capacity", "10"], "agent.capacity is 10"),
         (["--log.name", "a/b"], "log.name is 'a/b'"),
         (["--stop-at", "0"], "--stop-at is 0"),

@@ -13,21 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddsprl.env.match.types import Action
-from synth_jax.params import MODULES, Table, clip_unit
+from synth_jax.params import Table, clip_unit, module_of_knob, modules_of
 
-N_MODULES = len(MODULES)
 MODES = ("delta", "absolute")
 _BARRED = -1e9  # finite, so that a selector with nothing unlocked still picks something
 
 
-def module_of_knob(table: Table) -> np.ndarray:
-    """Index into `MODULES` of each knob, int `[d]`."""
-    return np.array([MODULES.index(spec.module) for spec in table])
-
-
 def module_mask(free: jax.Array, table: Table) -> jax.Array:
-    """1 for modules with an unlocked knob, `[4]`, from the knobs' mask `[d]`."""
-    belongs = module_of_knob(table)[None, :] == np.arange(N_MODULES)[:, None]
+    """1 for modules with an unlocked knob, `[m]`, from the knobs' mask `[d]`."""
+    belongs = module_of_knob(table)[None, :] == np.arange(len(modules_of(table)))[:, None]
     return jnp.max(jnp.where(belongs, free[None, :], 0.0), axis=1)
 
 
@@ -70,19 +64,20 @@ def apply(u: jax.Array, move: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def from_flat(flat: jax.Array, modules: jax.Array) -> Action:
-    """An action from one vector `[4 + d]`: selector logits, then deltas.
+    """An action from one vector `[m + d]`: selector logits, then deltas.
 
     The module is the highest logit among those with something unlocked.
 
     Args:
-        flat: `[4 + d]`.
-        modules: mask `[4]`.
+        flat: `[m + d]`.
+        modules: mask `[m]`.
     """
-    logits = jnp.where(modules > 0, flat[:N_MODULES], _BARRED)
-    return {"module": jnp.argmax(logits), "delta": flat[N_MODULES:]}
+    count = modules.shape[0]
+    logits = jnp.where(modules > 0, flat[:count], _BARRED)
+    return {"module": jnp.argmax(logits), "delta": flat[count:]}
 
 
-def to_flat(action: Action) -> jax.Array:
-    """The vector `[4 + d]` that `from_flat` reads as `action`: logits 1 and -1."""
-    logits = jnp.where(jnp.arange(N_MODULES) == action["module"], 1.0, -1.0)
+def to_flat(action: Action, modules: int) -> jax.Array:
+    """The vector `[m + d]` that `from_flat` reads as `action`: logits 1 and -1 of so many modules."""
+    logits = jnp.where(jnp.arange(modules) == action["module"], 1.0, -1.0)
     return jnp.concatenate([logits, action["delta"]])

@@ -1,63 +1,50 @@
-"""Curriculum: five stages, each with more knobs unlocked than the last, and when to go on.
+"""Curriculum: stages, each with more knobs unlocked than the last, and when to go on.
 
-A stage adds the knobs whose names fit its patterns; masks and buckets follow from the instrument's table, and
-the last stage takes all the rest, so that any instrument has these stages (some may add nothing).
+The stages are an instrument's own (`Knowledge.stages`), and after them one with all the rest: an instrument
+of which none are known has that one only.
 
     state = CurriculumState(stage=1, passes=0)
     state = advance(state, median_loss, thresholds, patience=2)       # after every evaluation
     params, _ = stage_params(env, state.stage)                       # same shapes: nothing compiles anew
 """
 
-import fnmatch
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from synth_jax.params import Table
+from synth_jax import Instrument
+from synth_jax.knowledge import Stage
+
+EVERYTHING = "everything"
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One stage.
-
-    Attributes:
-        number: from 1.
-        name: for people.
-        patterns: of the names of the knobs that it adds, as file names are matched.
-    """
-
-    number: int
-    name: str
-    patterns: tuple[str, ...]
+def stages_of(instrument: Instrument) -> tuple[Stage, ...]:
+    """The stages of an instrument, numbered from 1; the last one adds all knobs that no other did."""
+    own = instrument.knowledge.stages
+    named = {name for stage in own for name in stage.knobs}
+    rest = tuple(spec.name for spec in instrument.table if spec.name not in named)
+    return (*own, Stage(EVERYTHING, rest))
 
 
-STAGES = (
-    Stage(1, "levels and mix", ("level", "*_level", "master_volume")),
-    Stage(2, "filter", ("filter_cutoff", "filter_resonance")),
-    Stage(3, "amp envelope", ("amp_*",)),
-    Stage(4, "unison", ("*_unison", "*_detune_cents")),
-    Stage(5, "everything", ("*",)),
-)
-
-
-def check_stage(number: int) -> int:
+def check_stage(number: int, instrument: Instrument) -> int:
     """Return `number` after checking that there is such a stage.
 
     Raises:
         ValueError: there is none.
     """
-    if not (isinstance(number, int) and 1 <= number <= len(STAGES)):
-        raise ValueError(f"stage: {number!r}; allowed are 1 to {len(STAGES)}")
+    count = len(stages_of(instrument))
+    if not (isinstance(number, int) and 1 <= number <= count):
+        allowed = f"allowed are 1 to {count}" if count > 1 else "the only one is 1"
+        raise ValueError(f"stage: {number!r}; of {instrument.name} {allowed}")
     return number
 
 
-def free_mask(table: Table, stage: int) -> np.ndarray:
+def free_mask(instrument: Instrument, stage: int) -> np.ndarray:
     """1 for the knobs that a stage and those before it unlock, float32 `[d]`."""
-    patterns = [p for s in STAGES[: check_stage(stage)] for p in s.patterns]
-    free = [any(fnmatch.fnmatchcase(spec.name, p) for p in patterns) for spec in table]
-    return np.array(free, np.float32)
+    stages = stages_of(instrument)[: check_stage(stage, instrument)]
+    free = {name for unlocked in stages for name in unlocked.knobs}
+    return np.array([spec.name in free for spec in instrument.table], np.float32)
 
 
 class CurriculumState(NamedTuple):
@@ -81,13 +68,13 @@ def advance(
         state: before the evaluation.
         median_loss: over held-out presets of the stage, of the best sound of each episode. One that is not
             finite never passes.
-        thresholds: one a stage.
+        thresholds: one a stage; promotion ends at the last.
         patience: evaluations in a row that must pass.
 
     Returns:
         The state after it; on the last stage the passes go on counting.
     """
     passes = state.passes + 1 if median_loss < thresholds[state.stage - 1] else 0
-    if passes >= patience and state.stage < len(STAGES):
+    if passes >= patience and state.stage < len(thresholds):
         return CurriculumState(state.stage + 1, 0)
     return CurriculumState(state.stage, passes)

@@ -42,11 +42,16 @@ class MatchEnv:
 
     Attributes:
         config: static settings.
-        instrument: the synthesizer.
+        plant: without probes: every target brings its own notes.
     """
 
     config: EnvConfig
-    instrument: Instrument
+    plant: Plant
+
+    @property
+    def instrument(self) -> Instrument:
+        """What is played."""
+        return self.plant.instrument
 
     @property
     def objective(self) -> Objective:
@@ -138,7 +143,7 @@ class MatchEnv:
 
     def render(self, u: jax.Array, notes: Note, key: jax.Array) -> jax.Array:
         """Sound of the preset at these positions, `[p, n]`: snapped, with a straight-through gradient."""
-        return Plant(self.instrument, notes).render(self.instrument.snap(u), key)
+        return self.plant.at(notes).render(self.instrument.snap(u), key)
 
     def target_audio(self, params: EnvParams, index: jax.Array, target_key: jax.Array) -> jax.Array:
         """Sound of a target, `[p, n]`; the same at every call with the same key."""
@@ -179,12 +184,12 @@ class MatchEnv:
         )
 
     def module_mask(self, params: EnvParams) -> jax.Array:
-        """1 for modules with something unlocked, `[4]`."""
+        """1 for modules with something unlocked, `[m]`."""
         return actions.module_mask(params.free, self.instrument.table)
 
     def stage_mask(self, stage: int) -> Any:
         """1 for the knobs that a stage unlocks, float32 `[d]`."""
-        return free_mask(self.instrument.table, stage)
+        return free_mask(self.instrument, stage)
 
     def _start(self, key: jax.Array, params: EnvParams, episode: Episode) -> jax.Array:
         """The neutral patch, or knobs near the target's; locked knobs as in the target where known."""
@@ -209,15 +214,11 @@ class MatchEnv:
 
     def _observe(self, state: EnvState, heard: Heard) -> Observation:
         return observe(
-            current=heard,
-            target=state.episode.heard,
-            u=state.u,
-            loss=state.loss,
-            best=state.best,
-            elapsed=state.t / self.config.steps,
+            state,
+            heard,
+            steps=self.config.steps,
             modules=actions.module_mask(state.episode.free, self.instrument.table),
             note=note_row(state.episode.notes, self.instrument.duration_s),
-            guess=state.episode.guess,
         )
 
     def _empty_history(self, u: jax.Array, loss: jax.Array) -> History | None:

@@ -16,7 +16,7 @@ from ddsprl.env.match.references import committed
 from ddsprl.env.match.targets import make_bucket
 from ddsprl.env.match.types import EnvConfig, EnvParams, RewardWeights, Targets
 from ddsprl.losses.objective import ObjectiveConfig, ObjectiveWeights
-from ddsprl.plant import MAX_PROBES, make_instrument
+from ddsprl.plant import MAX_PROBES, Plant, make_instrument
 from synth_jax import Instrument
 from synth_jax.params import nearest_hint
 
@@ -73,7 +73,6 @@ def _objective_from(given: Mapping[str, Any]) -> ObjectiveConfig:
 
 
 def _checked(config: EnvConfig) -> EnvConfig:
-    check_stage(config.stage)
     if not 1 <= config.probes <= MAX_PROBES:
         raise ValueError(f"probes: {config.probes}; allowed are 1 to {MAX_PROBES}")
     if config.action not in MODES:
@@ -96,19 +95,23 @@ def make_matcher(config: EnvConfig, *, instrument: Instrument | None = None) -> 
     """The environment alone, without parameters.
 
     Raises:
-        ValueError: an unknown instrument, or a rate or length that it does not take.
+        ValueError: an unknown instrument, one that hears no notes, a rate or length that it does not take, or
+            a stage that it does not have.
     """
     _checked(config)
+    made = instrument or _instrument(config.instrument, config.sample_rate, config.duration_s)
+    if made.hears != "note":
+        raise ValueError(f"instrument: {made.name} hears a {made.hears}; this environment plays notes")
+    check_stage(config.stage, made)
     if instrument is None:
-        made = _instrument(config.instrument, config.sample_rate, config.duration_s)
-        return MatchEnv(config, made)
+        return MatchEnv(config, Plant(made))
     # The settings name what is played, so that no reference of another instrument is looked up.
     own = {
         "instrument": instrument.name,
         "sample_rate": instrument.sample_rate,
         "duration_s": instrument.duration_s,
     }
-    return MatchEnv(dataclasses.replace(config, **own), instrument)
+    return MatchEnv(dataclasses.replace(config, **own), Plant(instrument))
 
 
 @functools.lru_cache(maxsize=16)
@@ -134,7 +137,7 @@ def stage_params(
 
     Args:
         env: the environment.
-        stage: 1 to 5.
+        stage: from 1, one of the instrument's.
         split: `train`, `held_out` or `reference`: buckets that share no preset.
         count: targets; as configured if None.
         seed: as configured if None.
@@ -151,7 +154,7 @@ def stage_params(
     config, rejected = env.config, 0
     free = env.stage_mask(stage)
     epsilon = config.epsilon if epsilon is None else epsilon
-    known = committed(config)[stage - 1] if epsilon is None else None
+    known = committed(env)[stage - 1] if epsilon is None else None
     if targets is None:
         targets, rejected = make_bucket(
             env.instrument,

@@ -10,7 +10,7 @@
                                          sound before the first edit, and their standard deviations
     best              [5]                best loss, loss above it, and current against best as in `deltas`
     time              [1]                t / T, for networks with the finite-horizon switch only
-    modules           [4]                1 where a module has something unlocked
+    modules           [m]                1 where a module has something unlocked
 
 All values are bounded, so that the layout can state the bounds. Differences are current minus the other.
 """
@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.env.match.types import Best, Heard, Observation
+from ddsprl.env.match.types import Best, EnvState, Heard, Observation
 from ddsprl.features.framing import default_hop, frame_count
 from ddsprl.features.loudness import ungated_loudness
 from ddsprl.features.mel import DEFAULT_N_MELS, POWER_FLOOR, mel_filterbank
@@ -30,7 +30,6 @@ from ddsprl.features.mfcc import mfcc_from_mel_db
 from ddsprl.features.stft import bin_frequencies_hz, magnitude_from_power, stft_power_frames
 from synth_jax import Instrument, Note
 from synth_jax.numerics import safe_divide
-from synth_jax.params import MODULES
 from synth_jax.units import LN2, power_to_db
 
 MEL_CENTRE_DB, MEL_SPAN_DB = -50.0, 50.0
@@ -95,7 +94,7 @@ def layout(instrument: Instrument, probes: int, *, guess: bool = False) -> tuple
         *((("guess", (2 * instrument.n_params,), 0.0, 1.0),) if guess else ()),
         ("best", (5,), -DELTA_HIGH, LOSS_HIGH),
         ("time", (1,), 0.0, 1.0),
-        ("modules", (len(MODULES),), 0.0, 1.0),
+        ("modules", (len(instrument.modules),), 0.0, 1.0),
     )
     fields, start = [], 0
     for name, shape, low, high in entries:
@@ -153,42 +152,28 @@ def difference(a: Heard | Best, b: Heard | Best) -> jax.Array:
     return jnp.clip(found, -DELTA_HIGH, DELTA_HIGH)
 
 
-def observe(
-    *,
-    current: Heard,
-    target: Heard,
-    u: jax.Array,
-    loss: jax.Array,
-    best: Best,
-    elapsed: jax.Array,
-    modules: jax.Array,
-    note: jax.Array,
-    guess: jax.Array | None,
-) -> Observation:
+def observe(state: EnvState, heard: Heard, *, steps: int, modules: jax.Array, note: jax.Array) -> Observation:
     """Put an observation together.
 
     Args:
-        current: the sound now.
-        target: the sound asked for.
-        u: `[d]`.
-        loss: scalar, of the current sound.
-        best: the best sound so far, the current one included.
-        elapsed: scalar, t / T.
-        modules: mask `[4]`.
+        state: of the episode, after the sound was judged.
+        heard: that sound.
+        steps: T, of a whole episode.
+        modules: mask `[m]`.
         note: from `note_row`.
-        guess: `[2 d]`, or None where there is none in the layout.
     """
-    told = {} if guess is None else {"guess": guess}
-    losses = jnp.clip(jnp.stack([best.loss, loss - best.loss]), 0.0, LOSS_HIGH)
+    episode, best = state.episode, state.best
+    told = {} if episode.guess is None else {"guess": episode.guess}
+    losses = jnp.clip(jnp.stack([best.loss, state.loss - best.loss]), 0.0, LOSS_HIGH)
     return {
-        "current": current.log_mel,
-        "target": target.log_mel,
-        "deltas": difference(current, target),
-        "knobs": u,
+        "current": heard.log_mel,
+        "target": episode.heard.log_mel,
+        "deltas": difference(heard, episode.heard),
+        "knobs": state.u,
         "note": note,
         **told,
-        "best": jnp.concatenate([losses, difference(current, best)]),
-        "time": jnp.reshape(elapsed, (1,)).astype(u.dtype),
+        "best": jnp.concatenate([losses, difference(heard, best)]),
+        "time": jnp.reshape(state.t / steps, (1,)).astype(state.u.dtype),
         "modules": modules,
     }
 

@@ -17,7 +17,8 @@ import json
 from importlib import resources
 from typing import Any, NamedTuple
 
-from ddsprl.env.match.types import EnvConfig
+from ddsprl.env.match.environment import MatchEnv
+from synth_jax.params import table_digest
 
 COMMAND = "python -m ddsprl.env.match.measure_references"
 FILE = "references.json"
@@ -44,11 +45,13 @@ class References(NamedTuple):
         return self.five_percent
 
 
-def setup_of(config: EnvConfig) -> dict[str, Any]:
-    """The settings that the figures depend on, JSON-ready."""
+def setup_of(env: MatchEnv) -> dict[str, Any]:
+    """What the figures depend on, JSON-ready."""
+    config = env.config
     objective = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(config.objective).items()}
     return {
-        "instrument": config.instrument,
+        "instrument": env.instrument.name,
+        "table": table_digest(env.instrument.table),
         "sample_rate": config.sample_rate,
         "duration_s": config.duration_s,
         "probes": config.probes,
@@ -56,19 +59,19 @@ def setup_of(config: EnvConfig) -> dict[str, Any]:
     }
 
 
-def committed(config: EnvConfig) -> tuple[References, ...]:
-    """The committed figures of a setup, one a stage.
+def committed(env: MatchEnv) -> tuple[References, ...]:
+    """The committed figures of an environment's setup, one a stage.
 
     Raises:
         ValueError: none were committed for this setup.
     """
-    wanted = setup_of(config)
+    wanted = setup_of(env)
     for entry in _stored()["setups"]:
         if entry["setup"] == wanted:
             return tuple(References(*(row[name] for name in References._fields)) for row in entry["stages"])
     raise ValueError(
-        "epsilon: no reference was committed for this instrument, rate, duration, probes and objective; give "
-        f"`epsilon`, or measure it with `{COMMAND}`"
+        f"epsilon: no reference was committed for {env.instrument.name} with these knobs, rate, duration, "
+        f"probes and objective; give `epsilon`, or measure it with `{COMMAND}`"
     )
 
 

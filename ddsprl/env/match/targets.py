@@ -69,9 +69,10 @@ def make_bucket(
 def _drawer(instrument: Instrument, probes: int):
     """Compiled: a block of presets `[64, d]`, their notes `[64, p]`, and whether each can be heard."""
     gate_low, gate_high = (x * instrument.duration_s for x in GATE_RANGE)
+    plant = Plant(instrument)
 
     def one(u, notes, key):
-        audio = Plant(instrument, notes).render(u, key)
+        audio = plant.at(notes).render(u, key)
         return jnp.min(jax.vmap(lambda x: ungated_loudness(x, instrument.sample_rate))(audio))
 
     @jax.jit

@@ -19,6 +19,7 @@ import jax
 
 from ddsprl.losses.objective import ObjectiveConfig, ObjectiveWeights, TargetFeatures
 from synth_jax import Note
+from synth_jax.instruments import DEFAULT_INSTRUMENT
 
 Observation = dict[str, jax.Array]
 Action = dict[str, Any]
@@ -35,7 +36,7 @@ class EnvConfig:
         duration_s: length of one probe's clip in seconds.
         probes: notes played at every step, 1 to 4.
         steps: T, after which an episode is truncated.
-        stage: 1 to 5, see `curriculum` (params).
+        stage: from 1, one of the instrument's, see `curriculum` (params).
         bucket: targets in the training bucket (params).
         seed: of the bucket (params).
         objective: terms and windows of the loss.
@@ -54,7 +55,7 @@ class EnvConfig:
             `Targets.guess`.
     """
 
-    instrument: str = "serum_lite"
+    instrument: str = DEFAULT_INSTRUMENT
     sample_rate: int = 16_000
     duration_s: float = 0.5
     probes: int = 1

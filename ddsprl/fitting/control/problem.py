@@ -1,6 +1,6 @@
 """Problems that are not a match: a feature of the sound is pursued within stated guards.
 
-    ControlProblem(synth, (Brightness(), Damping(least=0.5), PeakLimit(most=0.9)))
+    ControlProblem(Plant(synth), (Brightness(), Damping(least=0.5), PeakLimit(most=0.9)))
 
 `GuardedProblem` puts the same guards on a match. Both have the face of `Problem` that solvers see. The terms
 are in `ddsprl.fitting.control.terms`.
@@ -18,20 +18,20 @@ from ddsprl.fitting.core.archive import BAD_LOSS
 from ddsprl.fitting.core.problem import GRADIENT_SAMPLES, SCORE_SAMPLES, Problem, Target, chunk_size
 from ddsprl.fitting.core.solver import Space, space_of
 from ddsprl.plant import Plant, in_chunks
-from synth_jax import Instrument, Note
+from synth_jax import Excitation, Instrument
 
 
 class ControlTarget(NamedTuple):
     """What a control problem is given of a task; a pytree.
 
     Attributes:
-        note: at which candidates are played, scalars.
+        excitation: at which candidates are played: a note, its fields scalars, or a sound, `[n]`.
         free: 1 for knobs that may move, `[d]`.
         locked: values of the others, `[d]`.
         reference: positions that slew is counted from, `[d]`.
     """
 
-    note: Note
+    excitation: Excitation
     free: jax.Array
     locked: jax.Array
     reference: jax.Array
@@ -42,20 +42,25 @@ class ControlProblem:
     """Goals and guards on an instrument; static.
 
     Attributes:
-        instrument: the synthesizer.
+        plant: without probes: every target brings its own excitation.
         terms: goals and guards.
     """
 
-    instrument: Instrument
+    plant: Plant
     terms: tuple[Term, ...]
 
     def __post_init__(self) -> None:
         """Check the terms at the door."""
         check_terms(self.terms, self.instrument)
 
+    @property
+    def instrument(self) -> Instrument:
+        """What is played."""
+        return self.plant.instrument
+
     def target(
         self,
-        note: Note,
+        excitation: Excitation,
         *,
         free: jax.Array | None = None,
         locked: jax.Array | None = None,
@@ -63,11 +68,12 @@ class ControlProblem:
     ) -> ControlTarget:
         """A task; by default every knob is free and slew is counted from the neutral patch."""
         d = self.instrument.n_params
-        note = Note(*(jnp.asarray(x, jnp.float32) for x in note))
+        self.instrument.check_kind(excitation)
+        excitation = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), excitation)
         free = jnp.ones(d) if free is None else jnp.asarray(free)
         locked = jnp.zeros(d) if locked is None else jnp.asarray(locked)
         reference = jnp.asarray(self.instrument.default if reference is None else reference)
-        return ControlTarget(note, free, locked, reference)
+        return ControlTarget(excitation, free, locked, reference)
 
     def space(self, target: ControlTarget) -> Space:
         """The knobs as a solver sees them."""
@@ -81,8 +87,7 @@ class ControlProblem:
         self, u: jax.Array, target: ControlTarget, key: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Sound `[n]` and weighted terms of one candidate."""
-        note = Note(*(jnp.reshape(x, (1,)) for x in target.note))
-        sound = Plant(self.instrument, note).render(u, key)[0]
+        sound = self.plant.play(u, target.excitation, key)
         return sound, weighed(self.terms, Heard(sound, u, target.reference), self.instrument)
 
     def loss(self, u: jax.Array, target: ControlTarget, key: jax.Array) -> jax.Array:

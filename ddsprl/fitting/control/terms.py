@@ -182,17 +182,19 @@ class Damping:
         least: the bound on k; 0.5 is a Q of 2.
         weight: per unit of k below it.
         margin: see `hinge`.
-        knob: that sets Q.
+        knob: that sets Q; the resonance that is known of the instrument if None.
     """
 
     least: float = 0.5
     weight: float = 20.0
     margin: float = 0.02
-    knob: str = "filter_resonance"
+    knob: str | None = None
 
     def __call__(self, heard: Heard, instrument: Instrument) -> jax.Array:
         """What k lacks."""
-        return hinge(self.least - 1.0 / _physical(heard, instrument, self.knob), self.margin)
+        knob = _knob_of(self, instrument)
+        assert knob is not None  # `check_terms`
+        return hinge(self.least - 1.0 / _physical(heard, instrument, knob), self.margin)
 
 
 @dataclass(frozen=True)
@@ -248,12 +250,22 @@ def check_terms(terms: tuple[Term, ...], instrument: Instrument) -> None:
     """Refuse no terms, and terms of other instruments' knobs.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are none, or one needs a resonance and none is known of the instrument.
         KeyError: no such knob, with the nearest name.
     """
     if not terms:
         raise ValueError("no terms; a problem needs a goal or a guard")
     for term in terms:
-        knob = getattr(term, "knob", None)
+        knob = _knob_of(term, instrument)
         if knob is not None:
             index_of(instrument.table, knob)
+        elif isinstance(term, Damping):
+            raise ValueError(f"Damping: no resonance is known of {instrument.name}; name its knob")
+
+
+def _knob_of(term: Term, instrument: Instrument) -> str | None:
+    """The knob that a term is about, if it is about one."""
+    known = instrument.knowledge.filter
+    if isinstance(term, Damping) and term.knob is None and known is not None:
+        return known.resonance
+    return getattr(term, "knob", None)

@@ -1,8 +1,8 @@
 """What a solver works on: targets to match, and the programs that score and differentiate candidates.
 
-A candidate is a knob vector `u [d]` for one target's note. `Problem` holds what is static (instrument,
-objective, how many candidates share a chunk) and is hashable, so its programs compile once per shape;
-`Target` is data.
+A candidate is a knob vector `u [d]` for one target's excitation: the note that is played, or the sound that
+an effect hears. `Problem` holds what is static (plant, objective) and is hashable, so its programs compile
+once per shape; `Target` is data.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from ddsprl.fitting.core.solver import Space, space_of
 from ddsprl.losses.matching import matched_yardstick
 from ddsprl.losses.objective import LossResult, Objective, ObjectiveWeights, TargetFeatures
 from ddsprl.plant import Plant, in_chunks
-from synth_jax import Instrument, Note
+from synth_jax import Excitation, Instrument
 
 # Samples of audio computed together. More would leave the processor's cache; a gradient keeps many times as
 # many arrays alive as a score.
@@ -30,7 +30,7 @@ class Target(NamedTuple):
     Attributes:
         audio: `[n]`.
         features: what the objective needs of it.
-        note: pitch, gate and velocity at which candidates are played, scalars.
+        excitation: at which candidates are played: a note, its fields scalars, or a sound, `[n]`.
         free: 1 for knobs that may move, 0 for locked ones, `[d]`.
         locked: values of the locked knobs, `[d]`; ignored where free.
         weights: of the loss terms.
@@ -40,7 +40,7 @@ class Target(NamedTuple):
 
     audio: jax.Array
     features: TargetFeatures
-    note: Note
+    excitation: Excitation
     free: jax.Array
     locked: jax.Array
     weights: ObjectiveWeights
@@ -54,15 +54,20 @@ def chunk_size(samples: int, n: int) -> int:
 
 @dataclass(frozen=True)
 class Problem:
-    """An instrument and an objective; static.
+    """A plant and an objective; static.
 
     Attributes:
-        instrument: the synthesizer.
+        plant: without probes: every target brings its own excitation.
         objective: the judge.
     """
 
-    instrument: Instrument
+    plant: Plant
     objective: Objective
+
+    @property
+    def instrument(self) -> Instrument:
+        """What is played."""
+        return self.plant.instrument
 
     @property
     def score_chunk(self) -> int:
@@ -72,7 +77,7 @@ class Problem:
     def target(
         self,
         audio: jax.Array,
-        note: Note,
+        excitation: Excitation,
         *,
         free: jax.Array | None = None,
         locked: jax.Array | None = None,
@@ -81,13 +86,15 @@ class Problem:
     ) -> Target:
         """Analyze a clip `[n_samples]` once; by default every knob is free and all of the clip counts."""
         d = self.instrument.n_params
-        note = Note(*(jnp.asarray(x, audio.dtype) for x in note))
+        self.instrument.check_kind(excitation)
+        excitation = jax.tree.map(lambda x: jnp.asarray(x, audio.dtype), excitation)
         given: ObjectiveWeights = ObjectiveWeights() if weights is None else weights
         free = jnp.ones(d, audio.dtype) if free is None else free
         locked = jnp.zeros(d, audio.dtype) if locked is None else locked
         window = jnp.ones_like(audio) if window is None else window
         audio = audio * window
-        return Target(audio, self.objective.prepare(audio), note, free, locked, _traced(given), window)
+        features = self.objective.prepare(audio)
+        return Target(audio, features, excitation, free, locked, _traced(given), window)
 
     def space(self, target: Target) -> Space:
         """The knobs of a target as a solver sees them."""
@@ -102,9 +109,8 @@ class Problem:
         return jnp.where(target.free > 0, u, target.locked)
 
     def render(self, u: jax.Array, target: Target, key: jax.Array) -> jax.Array:
-        """Sound of a candidate at the target's note, `[n]`."""
-        note = Note(*(jnp.reshape(x, (1,)) for x in target.note))
-        return Plant(self.instrument, note).render(u, key)[0]
+        """Sound of a candidate at the target's excitation, `[n]`."""
+        return self.plant.play(u, target.excitation, key)
 
     def compare(self, u: jax.Array, target: Target, key: jax.Array) -> LossResult:
         """Loss of one candidate."""

@@ -23,7 +23,7 @@ from ddsprl.fitting.inversion.inverter import Inverter
 from ddsprl.fitting.inversion.records import Inversion, TargetGroup
 from ddsprl.fitting.posterior.chains import PosteriorConfig
 from ddsprl.fitting.posterior.priors import Prior
-from ddsprl.fitting.posterior.sampling import KnobNames, oscillator_pairs, sample_posterior
+from ddsprl.fitting.posterior.sampling import KnobNames, sample_posterior
 from ddsprl.fitting.posterior.summary import Posterior
 
 # Random presets of which the best is a match's reference.
@@ -108,13 +108,13 @@ def with_posteriors(
         prior: over presets; uniform if None.
         progress: called with cycles done and cycles in all; what it raises is passed on.
     """
-    table = inverter.problem.instrument.table
+    synth = inverter.problem.instrument
     sampled = sample_posterior(
         inverter.problem,
         group.targets,
         jnp.asarray(group.filled(found.spread)),
         group.streams.posterior,
-        KnobNames(tuple(spec.name for spec in table), oscillator_pairs(table)),
+        KnobNames(tuple(spec.name for spec in synth.table), synth.knowledge.partners(synth.table)),
         prior=prior,
         progress=progress,
     )

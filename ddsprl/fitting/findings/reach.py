@@ -6,17 +6,18 @@ probably not one of the instrument's, with a false-alarm rate that is known: of 
 share does at least as badly.
 
     conditions = Conditions(method="hybrid", budget=3072, sample_rate=16_000, duration_s=0.5, note="given")
-    verdict = judge_reach(result.loss, conditions=conditions)
+    verdict = judge_reach(result.loss, known_losses(instrument), conditions=conditions)
     print(verdict.sentence)
 
-The table is `data/reach.json`, made by `python benchmarks/reach.py` from the rows of the match benchmark: 64
-random presets of serum_lite under the conditions of `table_conditions()`. Under others the losses are on
-another scale (a small budget and an estimated note make them larger, other rates and lengths either way), so
-that the false-alarm rate is a guess; the verdict then says which conditions differ. A larger budget is none
-of these: it makes losses smaller, so that sounds within reach do as badly less often than is said. Both
-measures are kept there: `loss` as it is, and `ratio`, the loss over that of the best of 512 random presets.
-The loss is the default: the ratio forgives, because sounds that are out of reach are as far from random
-presets as from the match.
+The tables are in `data/reach.json`, made by `python benchmarks/reach.py` from the rows of the match
+benchmark: losses of matches of 64 random presets, by instrument and table of knobs, with the conditions under
+which they were made. Under others the losses are on another scale (a small budget and an estimated note make
+them larger, other rates and lengths either way), so that the false-alarm rate is a guess; the verdict then
+says which conditions differ. A larger budget is none of these: it makes losses smaller, so that sounds within
+reach do as badly less often than is said. An instrument without a table is not judged by another's: the
+verdict says so. Both measures are kept there: `loss` as it is, and `ratio`, the loss over that of the best of
+512 random presets. The loss is the default: the ratio forgives, because sounds that are out of reach are as
+far from random presets as from the match.
 """
 
 import json
@@ -26,8 +27,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from synth_jax import Instrument
+from synth_jax.params import table_digest
+
 # Up to these false-alarm rates a match is called out of reach, or at the edge.
 OUT, EDGE = 0.05, 0.20
+UNKNOWN = "reach unknown"
 MEASURES = ("loss", "ratio")
 
 
@@ -65,30 +70,42 @@ WORDS = {
 }
 
 
+class KnownLosses(NamedTuple):
+    """Losses of matches of sounds that an instrument made itself.
+
+    Attributes:
+        conditions: under which they were made.
+        values: by measure, rising, `[n]` each.
+    """
+
+    conditions: Conditions
+    values: dict[str, np.ndarray]
+
+
 class Reach(NamedTuple):
     """What a match's loss says about the instrument's reach.
 
     Attributes:
-        percentile: share of the sounds within reach that were matched better, percent.
-        verdict: `within reach`, `at the edge of reach` or `probably out of reach`.
+        percentile: share of the sounds within reach that were matched better, percent; None without a table.
+        verdict: `within reach`, `at the edge of reach`, `probably out of reach`; without a table `UNKNOWN`.
         sentence: the same for people, with its false-alarm rate.
-        false_alarm: how often a sound within reach does at least as badly, in (0, 1].
+        false_alarm: how often a sound within reach does at least as badly, in (0, 1]; None without a table.
         differs: in words, each condition that the table does not cover; with any, `false_alarm` is a guess,
             without it is a rate, or with a larger budget at most that.
     """
 
-    percentile: float
+    percentile: float | None
     verdict: str
     sentence: str
-    false_alarm: float
+    false_alarm: float | None
     differs: tuple[str, ...] = ()
 
 
 def judge_reach(
     value: float,
+    known: KnownLosses | None,
     *,
     measure: str = "loss",
-    known: np.ndarray | None = None,
     conditions: Conditions | None = None,
 ) -> Reach:
     """Where a match stands among matches of sounds within reach.
@@ -98,8 +115,8 @@ def judge_reach(
 
     Args:
         value: of the match, in the measure's unit; what is not finite is out of reach.
+        known: of the instrument, see `known_losses`; None where there is no table of it.
         measure: `loss`, or `ratio` to the best of 512 random presets.
-        known: values of sounds within reach, `[n]`; the stored table if None.
         conditions: under which the match was made; those of the table if None.
 
     Raises:
@@ -107,7 +124,10 @@ def judge_reach(
     """
     if measure not in MEASURES:
         raise ValueError(f"measure is {measure!r}; allowed are {', '.join(MEASURES)}")
-    table = stored_table()[measure] if known is None else np.asarray(known, float)
+    if known is None:
+        sentence = "whether this sound is within reach is not known: no table exists for this instrument"
+        return Reach(None, UNKNOWN, sentence, None)
+    table = known.values[measure]
     n = len(table)
     worse = int(np.sum(table >= value)) if np.isfinite(value) else 0
     false_alarm = (1 + worse) / (1 + n)
@@ -123,15 +143,14 @@ def judge_reach(
     sentence += verdict
     if verdict != "within reach":
         sentence += f"; {_in_hundred(false_alarm)} sounds within reach do as badly"
-    differs = () if conditions is None else differences(conditions)
+    differs = () if conditions is None else differences(conditions, known.conditions)
     if differs:
         sentence += f" (a rough guide: those were matched with {'; '.join(differs)})"
     return Reach(percentile, verdict, sentence, false_alarm, differs)
 
 
-def differences(conditions: Conditions) -> tuple[str, ...]:
-    """The conditions that the stored table does not cover, in words."""
-    table = table_conditions()
+def differences(conditions: Conditions, table: Conditions) -> tuple[str, ...]:
+    """The conditions that a table does not cover, in words."""
     # With more renders sounds within reach are matched better, so the table's rate holds as a bound.
     covered = conditions._replace(budget=min(conditions.budget, table.budget))
     return tuple(
@@ -145,18 +164,17 @@ def _in_hundred(rate: float) -> str:
     return f"about {max(1, round(100.0 * rate))} in 100"
 
 
-@lru_cache(maxsize=1)
-def stored_table() -> dict[str, np.ndarray]:
-    """Values of sounds within reach by measure, rising, `[n]` each."""
-    return {name: np.sort(np.asarray(values, float)) for name, values in _stored()["values"].items()}
+def known_losses(instrument: Instrument) -> KnownLosses | None:
+    """The stored table of an instrument with these knobs; None if there is none."""
+    return _stored().get((instrument.name, table_digest(instrument.table)))
 
 
 @lru_cache(maxsize=1)
-def table_conditions() -> Conditions:
-    """Conditions of the stored table."""
-    return Conditions(**{name: value for name, value in _stored().items() if name in Conditions._fields})
-
-
-def _stored() -> dict[str, Any]:
+def _stored() -> dict[tuple[str, str], KnownLosses]:
     text = files("ddsprl.fitting.findings").joinpath("data", "reach.json").read_text(encoding="utf-8")
-    return json.loads(text)
+    return {(entry["instrument"], entry["table"]): _known(entry) for entry in json.loads(text)["tables"]}
+
+
+def _known(entry: dict[str, Any]) -> KnownLosses:
+    values = {name: np.sort(np.asarray(x, float)) for name, x in entry["values"].items()}
+    return KnownLosses(Conditions(**entry["conditions"]), values)

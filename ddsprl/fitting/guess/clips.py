@@ -1,9 +1,10 @@
 """Examples that a guess is trained on, and their equals: what else sounds like a clip, without a render.
 
-    clip = heard_clip("serum_lite", audio, u, note)     # features, once
-    batch = equals_of("serum_lite", key, batch)          # others at every pass
+    symmetries = synth.knowledge.symmetries             # None where none are known
+    clip = heard_clip(symmetries, audio, u, note)       # features, once
+    batch = equals_of(symmetries, key, batch)           # others at every pass
 
-See `synth_jax.symmetries` for what equals are.
+See `synth_jax.knowledge.Symmetries` for what equals are.
 """
 
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from ddsprl.fitting.guess.features import (
     guess_features,
 )
 from synth_jax import Note
-from synth_jax.symmetries import SYMMETRIES
+from synth_jax.knowledge import Symmetries
 from synth_jax.units import amplitude_to_db
 
 
@@ -44,27 +45,27 @@ class Clips(NamedTuple):
     exchanged: tuple[jax.Array, jax.Array]
 
 
-def heard_clip(instrument: str, audio: jax.Array, u: jax.Array, note: Note) -> Clips:
+def heard_clip(symmetries: Symmetries | None, audio: jax.Array, u: jax.Array, note: Note) -> Clips:
     """The example that a render `[N_SAMPLES]` of the preset `u [d]` makes."""
     features = other = guess_features(audio, note.midi, note.gate_s)
-    if instrument in SYMMETRIES:
-        _, elsewhere = SYMMETRIES[instrument].exchanged(u, note)
+    if symmetries is not None:
+        _, elsewhere = symmetries.exchanged(u, note)
         moved = guess_features(audio, elsewhere.midi, note.gate_s)
         other = jax.tree.map(lambda a, b: jnp.where(_learnt(elsewhere), a, b), moved, features)
     features, other = jax.tree.map(lambda x: x.astype(jnp.float16), (features, other))
     return Clips(u, features, note, jnp.max(jnp.abs(audio)), (other.relative, other.numbers))
 
 
-def equals_of(instrument: str, key: jax.Array, clips: Clips) -> Clips:
+def equals_of(symmetries: Symmetries | None, key: jax.Array, clips: Clips) -> Clips:
     """A random equal of every clip of a batch; its features in float32, and nothing to exchange."""
     clips = jax.tree.map(lambda x: x.astype(jnp.float32), clips)
-    if instrument not in SYMMETRIES:
+    if symmetries is None:
         return clips
-    return jax.vmap(lambda k, clip: _equal(instrument, k, clip))(jax.random.split(key, len(clips.u)), clips)
+    return jax.vmap(lambda k, clip: _equal(symmetries, k, clip))(jax.random.split(key, len(clips.u)), clips)
 
 
-def _equal(instrument: str, key: jax.Array, clip: Clips) -> Clips:
-    symmetries, keys = SYMMETRIES[instrument], jax.random.split(key, 4)
+def _equal(symmetries: Symmetries, key: jax.Array, clip: Clips) -> Clips:
+    keys = jax.random.split(key, 4)
     swapped, elsewhere = symmetries.exchanged(clip.u, clip.note)
     swap = _learnt(elsewhere) & jax.random.bernoulli(keys[0])
     u = jnp.where(swap, swapped, clip.u)

@@ -1,7 +1,5 @@
 """The header of a guess's weights: what they are of, how they came about, and whether they may be used."""
 
-import hashlib
-import json
 import math
 from dataclasses import dataclass, fields
 from typing import Any
@@ -10,7 +8,7 @@ from ddsprl.fitting.guess.features import DURATION_S, RATE_HZ
 from ddsprl.fitting.guess.network import GuessNetwork
 from ddsprl.io import UserError
 from synth_jax import INSTRUMENTS, Instrument
-from synth_jax.params import Table, nearest_hint
+from synth_jax.params import nearest_hint, table_digest
 
 FORMAT = "ddsprl-guess"
 # Counted up when the features or the network change: older weights then mean nothing.
@@ -27,7 +25,7 @@ class GuessHeader:
         format: `FORMAT`.
         version: `VERSION`.
         instrument: whose knobs.
-        table: digest of its table of knobs, `table_digest`.
+        table: digest of its table of knobs, `synth_jax.params.table_digest`.
         sample_rate: at which it is heard, in Hz.
         training_renders: clips rendered to train it.
         validation_renders: clips rendered to say how good it is.
@@ -55,12 +53,6 @@ class GuessHeader:
         """The network that the weights belong to."""
         knobs = len(_instrument(self.instrument).table)
         return GuessNetwork(knobs, self.components, self.hidden, self.shared)
-
-
-def table_digest(table: Table) -> str:
-    """Digest of what a knob position means."""
-    rows = [(s.name, s.low, s.high, s.scale, s.integer) for s in table]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:20]
 
 
 def check_header(given: Any, place: str) -> GuessHeader:

@@ -1,6 +1,6 @@
 """Guesses at the knobs from the sound alone: a trained network's distribution over presets.
 
-    guess = load_guess(None)                                   # the shipped weights
+    guess = load_guess("NAME")                                 # the weights that come with an instrument
     u = guess.sample(key, audio, midi, gate_s, count=64)       # [64, d], the likeliest means first
 
 A guess costs no render of its own. What was rendered to train it is in the header, and is shared out over the
@@ -28,8 +28,10 @@ from ddsprl.fitting.guess.header import GuessHeader, check_header
 from ddsprl.fitting.guess.network import GuessNetwork, Mixture
 from ddsprl.io import UserError
 from ddsprl.io.atomic import replacing
+from synth_jax import INSTRUMENTS, Instrument
+from synth_jax.params import table_digest
 
-SHIPPED = Path(__file__).parent / "data" / "serum_lite.npz"
+SHIPPED = Path(__file__).parent / "data"
 Variables = Mapping[str, Any]
 
 
@@ -122,18 +124,34 @@ def save_guess(path: str | os.PathLike[str], guess: Guess) -> None:
         np.savez_compressed(file, allow_pickle=False, header=header, **arrays)
 
 
-def load_guess(path: str | os.PathLike[str] | None) -> Guess:
-    """Read weights; None for the shipped ones, which are read once.
+def load_guess(source: str | os.PathLike[str]) -> Guess:
+    """Read weights: by an instrument's name those that come with it, which are read once, or of a file.
 
     Raises:
-        UserError: the file cannot be read, or is not of this version, instrument or shape.
+        UserError: none come with the instrument; the file cannot be read, or is not of this version,
+            instrument or shape.
     """
-    return _shipped() if path is None else _read(Path(path))
+    return _shipped(source) if isinstance(source, str) and source in INSTRUMENTS else _read(Path(source))
 
 
-@lru_cache(maxsize=1)
-def _shipped() -> Guess:
-    return _read(SHIPPED)
+def why_no_guess(instrument: Instrument) -> str | None:
+    """Why no shipped guess can be asked about an instrument, in words; None if one can."""
+    if not _place(instrument.name).is_file():
+        return f"no guess is trained for {instrument.name}"
+    if _shipped(instrument.name).header.table != table_digest(instrument.table):
+        return f"the guess for {instrument.name} is trained for other knobs than these"
+    return None
+
+
+def _place(name: str) -> Path:
+    return SHIPPED / f"{name}.npz"
+
+
+@lru_cache(maxsize=4)
+def _shipped(name: str) -> Guess:
+    if not _place(name).is_file():
+        raise UserError(f"no guess is trained for {name}")
+    return _read(_place(name))
 
 
 def _read(path: Path) -> Guess:

@@ -18,11 +18,11 @@ import numpy as np
 
 from ddsprl.env import EnvParams, MatchEnv
 from ddsprl.fitting.guess.features import heard
-from ddsprl.fitting.guess.header import table_digest
-from ddsprl.fitting.guess.model import Guess, load_guess, mixture_of, points
+from ddsprl.fitting.guess.model import Guess, load_guess, mixture_of, points, why_no_guess
 from ddsprl.fitting.guess.network import Mixture
 from ddsprl.io import UserError
 from ddsprl.plant import in_chunks
+from synth_jax.params import table_digest
 
 # Of the noise in the targets as the guess hears them; an episode's own has another.
 NOISE_SEED = 31_000
@@ -50,20 +50,18 @@ def fitting_guess(env: MatchEnv, guess: Guess | None = None) -> Guess:
     """The network for an environment that observes its guesses: the given one, or the shipped one.
 
     Raises:
-        UserError: it is for another instrument.
+        UserError: it is for another instrument, or there is none.
     """
-    guess = load_guess(None) if guess is None else guess
-    if not fits(guess, env):
+    if guess is None:
+        if (reason := why_no_guess(env.instrument)) is not None:
+            raise UserError(f"env.guess is true, but {reason}")
+        return load_guess(env.instrument.name)
+    if guess.header.table != table_digest(env.instrument.table):
         trained = guess.header.instrument
         raise UserError(
             f"env.guess is true, but the guess is trained for {trained}, not for {env.instrument.name}"
         )
     return guess
-
-
-def fits(guess: Guess, env: MatchEnv) -> bool:
-    """Whether the network is for the environment's instrument."""
-    return guess.header.table == table_digest(env.instrument.table)
 
 
 def guessed_points(
@@ -78,7 +76,7 @@ def guessed_points(
         count: positions for each target.
         guess: the network, for the environment's instrument; the shipped one if None.
     """
-    guess = load_guess(None) if guess is None else guess
+    guess = load_guess(env.instrument.name) if guess is None else guess
     mixtures = _heard(env, params, guess, _first)
     keys = jax.random.split(key, mixtures.mean.shape[0])
     return jax.jit(jax.vmap(lambda key, mixture: points(key, mixture, count)))(keys, mixtures)

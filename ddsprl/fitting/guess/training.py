@@ -2,11 +2,11 @@
 
 Presets are uniform and snapped, notes uniform in pitch and log-uniform in gate, some held for the whole clip;
 every one is rendered once and its features kept, 9 kB a clip. Where the instrument has symmetries
-(`synth_jax.symmetries`), a clip is another one of its equals at every pass: the same features, or some that
-are known without another render, and the knobs of a preset that sounds so. The network does not learn the
-clips by heart so soon, and is trained for longer. The shipped weights come from
+(`synth_jax.knowledge.Symmetries`), a clip is another one of its equals at every pass: the same features, or
+some that are known without another render, and the knobs of a preset that sounds so. The network does not
+learn the clips by heart so soon, and is trained for longer. The shipped weights come from
 
-    python -m ddsprl.fitting.guess.training --out ddsprl/fitting/guess/data/serum_lite.npz
+    python -m ddsprl.fitting.guess.training --out ddsprl/fitting/guess/data/NAME.npz
 """
 
 import argparse
@@ -33,12 +33,14 @@ from ddsprl.fitting.guess.features import (
     SHORTEST_GATE_S,
     GuessFeatures,
 )
-from ddsprl.fitting.guess.header import GuessHeader, table_digest
+from ddsprl.fitting.guess.header import GuessHeader
 from ddsprl.fitting.guess.model import Guess, Variables, save_guess, standardized
 from ddsprl.fitting.guess.network import GuessNetwork
 from ddsprl.io import UserError, did_you_mean, ensure_output, run_cli
 from ddsprl.plant import in_chunks
 from synth_jax import INSTRUMENTS, Instrument, Note
+from synth_jax.instruments import DEFAULT_INSTRUMENT
+from synth_jax.params import table_digest
 
 # A fifth of the gates lasts longer than the clip: such a key is never seen to be let go.
 LONGEST_GATE_S = 0.8
@@ -68,7 +70,7 @@ class TrainingConfig:
         shared: width of its layers over frames.
     """
 
-    instrument: str = "serum_lite"
+    instrument: str = DEFAULT_INSTRUMENT
     renders: int = 65_536
     validation: int = 4096
     seed: int = 0
@@ -98,7 +100,7 @@ def render_clips(config: TrainingConfig, count: int, *, first_chunk: int = 0, sa
     synth = INSTRUMENTS[config.instrument](RATE_HZ, DURATION_S)
 
     def one(u, note, key):
-        return heard_clip(config.instrument, synth.render(u, note, key), u, note)
+        return heard_clip(synth.knowledge.symmetries, synth.render(u, note, key), u, note)
 
     draw = jax.jit(partial(in_chunks, one, TOGETHER))
     presets = jax.jit(partial(draw_presets, count=CHUNK, instrument=synth))
@@ -163,7 +165,7 @@ def train(config: TrainingConfig, clips: Clips, *, say=print) -> Guess:
     def step(params, state, batch: Clips, i):
         mapping, key = jax.random.split(jax.random.fold_in(noise, i))
         if config.symmetries:
-            batch = equals_of(config.instrument, mapping, batch)
+            batch = equals_of(synth.knowledge.symmetries, mapping, batch)
         loss, slope = jax.value_and_grad(lambda p: nll(network, statistics, p, batch, key))(params)
         update, state = optimizer.update(slope, state, params)
         return optax.apply_updates(params, update), state, loss

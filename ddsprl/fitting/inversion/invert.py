@@ -29,6 +29,7 @@ from ddsprl.fitting.starts.library import Library
 from ddsprl.io import estimate_gate
 from ddsprl.io.ahead import ahead
 from synth_jax import Note
+from synth_jax.instruments import DEFAULT_INSTRUMENT
 
 # One for all targets, or one each.
 Each = float | Sequence[float] | np.ndarray | None
@@ -40,6 +41,7 @@ class Setup:
     """What is searched with; all of it may be left out.
 
     Attributes:
+        instrument: a name of `synth_jax.INSTRUMENTS`; an inverter has its own.
         config: sizes of the programs.
         library: pages of random presets for starts that need one; made in memory if None, and kept for later
             calls.
@@ -50,6 +52,7 @@ class Setup:
         window: gain over time of targets and candidates alike, `[B, n]`; 0 where a recording was cut off.
     """
 
+    instrument: str = DEFAULT_INSTRUMENT
     config: InversionConfig = InversionConfig()
     library: Library | None = None
     inverter: Inverter | None = None
@@ -63,8 +66,9 @@ class Setup:
         if self.inverter is not None:
             return self.inverter
         if self.library is None:
-            return default_inverter(sample_rate, n, self.config)
-        return Inverter(make_problem(sample_rate, n / sample_rate), self.config, self.library)
+            return default_inverter(sample_rate, n, self.config, self.instrument)
+        problem = make_problem(sample_rate, n / sample_rate, instrument=self.instrument)
+        return Inverter(problem, self.config, self.library)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from ddsprl.fitting.inversion.records import Verdict
 from ddsprl.fitting.starts.library import Library, LibraryConfig
 from ddsprl.fitting.starts.registry import StartRequest, make_starts
 from ddsprl.losses.objective import Objective, ObjectiveConfig
-from ddsprl.plant import in_chunks, make_instrument
+from ddsprl.plant import Plant, in_chunks, make_instrument
 from synth_jax import Note
+from synth_jax.instruments import DEFAULT_INSTRUMENT
 
 FINAL_KEYS = 8
 # What a pitch is tried with: it needs no training, so that no pitch is at a disadvantage.
@@ -112,15 +113,17 @@ def make_problem(
     sample_rate: int,
     duration_s: float,
     *,
-    instrument: str = "serum_lite",
+    instrument: str = DEFAULT_INSTRUMENT,
     objective: ObjectiveConfig | None = None,
 ) -> Problem:
     """Problem for clips of a rate and length."""
     judge = Objective(ObjectiveConfig() if objective is None else objective, sample_rate)
-    return Problem(make_instrument(instrument, sample_rate, duration_s), judge)
+    return Problem(Plant(make_instrument(instrument, sample_rate, duration_s)), judge)
 
 
 @lru_cache(maxsize=8)
-def default_inverter(sample_rate: int, n: int, config: InversionConfig) -> Inverter:
+def default_inverter(
+    sample_rate: int, n: int, config: InversionConfig, instrument: str = DEFAULT_INSTRUMENT
+) -> Inverter:
     """The inverter for clips of `n` samples; the same one again for the same settings."""
-    return Inverter(make_problem(sample_rate, n / sample_rate), config)
+    return Inverter(make_problem(sample_rate, n / sample_rate, instrument=instrument), config)

@@ -7,8 +7,7 @@ A method is a solver and a start, each with any of the others. `python -m ddsprl
 from dataclasses import dataclass
 
 from ddsprl.fitting.guess.features import HIGHEST_MIDI, LOWEST_MIDI
-from ddsprl.fitting.guess.header import table_digest
-from ddsprl.fitting.guess.model import load_guess
+from ddsprl.fitting.guess.model import why_no_guess
 from ddsprl.fitting.solvers.registry import SOLVERS
 from ddsprl.fitting.starts.registry import STARTS
 from synth_jax import Instrument
@@ -72,9 +71,7 @@ def usable_start(start: str, instrument: Instrument, midi: float) -> tuple[str, 
     """
     if start not in TRAINED:
         return start, None
-    header = load_guess(None).header
-    if header.table != table_digest(instrument.table):
-        reason = f"the guess is trained for {header.instrument}, not for the knobs of {instrument.name}"
+    if (reason := why_no_guess(instrument)) is not None:
         return FALL_BACK, reason
     if not LOWEST_MIDI <= midi <= HIGHEST_MIDI:
         trained = f"the guess is trained for notes {LOWEST_MIDI:g} to {HIGHEST_MIDI:g}"

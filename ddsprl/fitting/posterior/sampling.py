@@ -33,15 +33,6 @@ from ddsprl.fitting.core.programs import over_targets
 from ddsprl.fitting.posterior.chains import SEGMENT, PosteriorConfig, Record, advance, begin
 from ddsprl.fitting.posterior.priors import Prior, UniformPrior
 from ddsprl.fitting.posterior.summary import Posterior, SummarySetup, summarize
-from synth_jax.params import Table
-
-
-def oscillator_pairs(table: Table) -> np.ndarray:
-    """For every knob of `osc1_` and `osc2_` the index of its twin, for all others their own, `[d]`."""
-    names = [spec.name for spec in table]
-    other = {"osc1_": "osc2_", "osc2_": "osc1_"}
-    twins = [other.get(name[:5], name[:5]) + name[5:] for name in names]
-    return np.array([names.index(twin) if twin in names else i for i, twin in enumerate(twins)])
 
 
 class KnobNames(NamedTuple):
@@ -49,7 +40,7 @@ class KnobNames(NamedTuple):
 
     Attributes:
         names: d of them.
-        partner: index of the knob that each may change places with, such as `oscillator_pairs`, `[d]`; None
+        partner: index of the knob that each may change places with, as `Knowledge.partners` says, `[d]`; None
             for none.
     """
 

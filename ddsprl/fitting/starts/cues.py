@@ -1,7 +1,11 @@
-"""What can be read off a recording directly, for a start: the amp envelope, and how open the filter is."""
+"""What can be read off a recording directly, for a start: the loudness envelope, and how open the filter is.
+
+Which knobs these are is the instrument's knowledge.
+"""
 
 import numpy as np
 
+from synth_jax.knowledge import EnvelopeKnobs, FilterKnobs
 from synth_jax.params import Table
 
 FRAME_S = 0.004
@@ -11,15 +15,16 @@ ROLLOFF = 0.99
 
 
 def envelope_cues(
-    samples: np.ndarray, sample_rate: int, gate_s: float, *, period_s: float = 0.0
+    knobs: EnvelopeKnobs, samples: np.ndarray, sample_rate: int, gate_s: float, *, period_s: float = 0.0
 ) -> dict[str, float]:
-    """Amp envelope times and sustain level, by knob name.
+    """Envelope times and sustain level, by knob name.
 
     Read from the RMS envelope: attack is the time to 90 % of the peak; sustain the level at the gate
     relative to the peak; decay and release follow from when their (1 - x)^2 shapes have covered 90 % of
     their way, x = 0.68.
 
     Args:
+        knobs: names of the envelope's.
         samples: `[n]`, beginning at the onset.
         sample_rate: in Hz.
         gate_s: when the key is let go.
@@ -39,14 +44,14 @@ def envelope_cues(
     fading = np.flatnonzero(level[gate:] <= 0.1 * max(level[gate], LEVEL_FLOOR))
     release_s = (time_s[gate + fading[0]] - time_s[gate]) / 0.68 if fading.size else 2.0 * time_s[-1]
     return {
-        "amp_attack": float(time_s[peak] / 0.9),
-        "amp_decay": float(decay_s),
-        "amp_sustain": sustain,
-        "amp_release": float(release_s),
+        knobs.attack: float(time_s[peak] / 0.9),
+        knobs.decay: float(decay_s),
+        knobs.sustain: sustain,
+        knobs.release: float(release_s),
     }
 
 
-def spectral_cues(samples: np.ndarray, sample_rate: int) -> dict[str, float]:
+def spectral_cues(knobs: FilterKnobs, samples: np.ndarray, sample_rate: int) -> dict[str, float]:
     """Filter cutoff, by knob name.
 
     Read from the power spectrum of the clip: the cutoff is where `ROLLOFF` of the power lies below (the
@@ -55,6 +60,7 @@ def spectral_cues(samples: np.ndarray, sample_rate: int) -> dict[str, float]:
     detuned voices lie there too.
 
     Args:
+        knobs: names of the filter's.
         samples: `[n]`, beginning at the onset.
         sample_rate: in Hz.
     """
@@ -63,7 +69,7 @@ def spectral_cues(samples: np.ndarray, sample_rate: int) -> dict[str, float]:
     if not below[-1] > 0.0:
         return {}
     place = int(np.searchsorted(below, ROLLOFF * below[-1]))
-    return {"filter_cutoff": place * sample_rate / len(samples)}
+    return {knobs.cutoff: place * sample_rate / len(samples)}
 
 
 def with_cues(u: np.ndarray, cues: dict[str, float], table: Table) -> np.ndarray:

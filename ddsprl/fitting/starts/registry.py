@@ -13,8 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.fitting.guess.header import table_digest
-from ddsprl.fitting.guess.model import load_guess
+from ddsprl.fitting.guess.model import load_guess, why_no_guess
 from ddsprl.fitting.starts.cues import envelope_cues, spectral_cues, with_cues
 from ddsprl.fitting.starts.library import Library
 from synth_jax import Instrument, Note
@@ -69,30 +68,34 @@ class SharedWork(NamedTuple):
     samples: int
 
 
-def shared_renders(name: str, *, count: int, library: Library | None) -> int:
+def shared_renders(name: str, instrument: Instrument, *, count: int, library: Library | None) -> int:
     """Renders behind `count` positions of a start that other targets share; 0 if there are none.
 
     Args:
         name: of `STARTS`.
+        instrument: whose knobs.
         count: positions wanted.
         library: as for `make_starts`.
     """
-    trained = load_guess(None).header.training_renders if _trained(name, count) else 0
+    trained = load_guess(instrument.name).header.training_renders if _trained(name, count) else 0
     return trained + (library.config.size if library is not None and _shelved(name, count) else 0)
 
 
-def shared_works(name: str, note: Note, *, count: int, library: Library | None) -> tuple[SharedWork, ...]:
+def shared_works(
+    name: str, instrument: Instrument, note: Note, *, count: int, library: Library | None
+) -> tuple[SharedWork, ...]:
     """The works behind a start for a note that other targets share.
 
     Args:
         name: of `STARTS`.
+        instrument: whose knobs.
         note: at which the target is played, scalars.
         count: positions wanted.
         library: as for `make_starts`; the page is rendered if it is not there.
     """
     works = []
     if _trained(name, count):
-        works.append(SharedWork(0.0, 0.0, load_guess(None).header.training_renders, 0))
+        works.append(SharedWork(0.0, 0.0, load_guess(instrument.name).header.training_renders, 0))
     if library is not None and _shelved(name, count):
         works.append(page_work(library, float(note.midi), float(note.gate_s)))
     return tuple(works)
@@ -134,7 +137,8 @@ def make_starts(name: str, request: StartRequest) -> Starts:
     if count < 1:
         raise ValueError(f"count is {count}; a start has at least one position")
     points = STARTS[name](request._replace(audio=np.asarray(request.audio, np.float32)))
-    return np.asarray(points[:count], np.float32), shared_renders(name, count=count, library=request.library)
+    shared = shared_renders(name, request.instrument, count=count, library=request.library)
+    return np.asarray(points[:count], np.float32), shared
 
 
 def _neutral(request: StartRequest) -> np.ndarray:
@@ -168,10 +172,12 @@ def _bank(request: StartRequest) -> np.ndarray:
 def _cues(request: StartRequest) -> np.ndarray:
     """The target's own envelope on the neutral patch, with the cutoff that its spectrum has and with its own.
 
-    With a library, the envelope also on the closest presets.
+    With a library, the envelope also on the closest presets. What is not known of the instrument is not read.
     """
     synth, plain = request.instrument, _neutral(request)
-    heard = with_cues(plain, spectral_cues(request.audio, synth.sample_rate), synth.table)
+    knobs, heard = synth.knowledge.filter, plain
+    if knobs is not None:
+        heard = with_cues(plain, spectral_cues(knobs, request.audio, synth.sample_rate), synth.table)
     base = np.concatenate([heard, plain])[: request.count]
     if request.library is not None and request.count > len(base):
         base = np.concatenate([base, _library(request._replace(count=request.count - len(base)))])
@@ -191,11 +197,12 @@ def guess_starts(request: StartRequest) -> Starts:
     """The start made of guesses: positions `[count, d]` and the renders that trained the network.
 
     Raises:
-        ValueError: the shipped weights are not for the instrument.
+        ValueError: no guess is trained for the instrument.
     """
-    guess, synth, note = load_guess(None), request.instrument, request.note
-    if guess.header.table != table_digest(synth.table):
-        raise ValueError(f"the guess is trained for {guess.header.instrument}, not for {synth.name}")
+    synth, note = request.instrument, request.note
+    if (reason := why_no_guess(synth)) is not None:
+        raise ValueError(reason)
+    guess = load_guess(synth.name)
     found = guess.sample(
         request.key,
         request.audio,
@@ -221,8 +228,11 @@ def _mixed(request: StartRequest) -> np.ndarray:
 
 def _cued(u: np.ndarray, request: StartRequest) -> np.ndarray:
     synth, note = request.instrument, request.note
+    knobs = synth.knowledge.envelope
+    if knobs is None:
+        return u
     period_s = 1.0 / float(midi_to_hz(jnp.asarray(note.midi)))
-    cues = envelope_cues(request.audio, synth.sample_rate, float(note.gate_s), period_s=period_s)
+    cues = envelope_cues(knobs, request.audio, synth.sample_rate, float(note.gate_s), period_s=period_s)
     return with_cues(u, cues, synth.table)
 
 

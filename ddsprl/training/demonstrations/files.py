@@ -23,12 +23,11 @@ from ddsprl.agents.observing import REST
 from ddsprl.agents.replay import Rows
 from ddsprl.agents.types import Labels
 from ddsprl.env import EnvParams, MatchEnv
-from ddsprl.env.match.actions import N_MODULES
-from ddsprl.fitting.guess.header import table_digest
 from ddsprl.io import UserError
 from ddsprl.io.atomic import replacing
 from ddsprl.io.json_files import first_difference
 from ddsprl.training.demonstrations.recording import About, Demonstrations, setup_for
+from synth_jax.params import table_digest
 
 FORMAT = "ddsprl-demonstrations"
 # Counted up when rows, labels or the observation change: older files then mean nothing.
@@ -108,7 +107,7 @@ def load_demonstrations(
         raise UserError(f"{path}: is not a file of demonstrations, or is damaged") from error
     _check_fit(about, env, params, rest, path)
     _check_sizes(arrays, env, rest, path)
-    _check_contents(arrays, about, path)
+    _check_contents(arrays, about, len(env.instrument.modules), path)
     labels: dict[str, Any] = {name: arrays[f"label_{name}"] for name in Labels._fields}
     rows: dict[str, Any] = {name: arrays[name] for name in Rows._fields if name in _KINDS}
     return Demonstrations(Rows(**rows, labels=Labels(**labels)), arrays["episode"], about)
@@ -198,7 +197,7 @@ def _check_sizes(arrays: dict[str, np.ndarray], env: MatchEnv, rest: tuple[str, 
             raise UserError(f"{path}: array {name} has rows of {arrays[name].shape[1:]}, expected {shape}")
 
 
-def _check_contents(arrays: dict[str, np.ndarray], about: About, path: Path) -> None:
+def _check_contents(arrays: dict[str, np.ndarray], about: About, modules: int, path: Path) -> None:
     """Whether the numbers can be what they are said to be."""
     for name in ("rest", "next_rest", "delta", "reward", "label_delta"):
         if not np.isfinite(arrays[name]).all():
@@ -207,8 +206,8 @@ def _check_contents(arrays: dict[str, np.ndarray], about: About, path: Path) -> 
         if np.abs(arrays[name]).max(initial=0.0) > 1.0:
             raise UserError(f"{path}: array {name} has a delta beyond -1 to 1")
     for name in ("module", "label_module"):
-        if not np.isin(arrays[name], np.arange(N_MODULES)).all():
-            raise UserError(f"{path}: array {name} has a module that is none of 0 to {N_MODULES - 1}")
+        if not np.isin(arrays[name], np.arange(modules)).all():
+            raise UserError(f"{path}: array {name} has a module that is none of 0 to {modules - 1}")
     counted = np.unique(arrays["episode"])
     if np.any(np.diff(arrays["episode"]) < 0) or not np.array_equal(counted, np.arange(about.episodes)):
         raise UserError(f"{path}: array episode does not count {about.episodes} episodes, one after another")

@@ -27,12 +27,12 @@ from ddsprl.agents.observing import REST
 from ddsprl.agents.replay import Rows, unpack
 from ddsprl.agents.types import Labels
 from ddsprl.env import EnvParams, MatchEnv
-from ddsprl.env.match.curriculum import STAGES
+from ddsprl.env.match.curriculum import stages_of
 from ddsprl.env.match.references import setup_of
-from ddsprl.fitting.guess.header import table_digest
 from ddsprl.io import UserError, versions
 from ddsprl.training.demonstrations.planning import PRESET, Disturbance, expected_steps, known, seek
 from ddsprl.training.demonstrations.playing import Episodes, play_out
+from synth_jax.params import table_digest
 
 # Episodes searched for and played side by side: on a CPU more would leave its caches.
 CPU_GROUP, ACCELERATOR_GROUP = 8, 128
@@ -141,7 +141,7 @@ def setup_for(env: MatchEnv, params: EnvParams) -> dict[str, Any]:
     """What makes a transition mean the same: environment, size of a step, reward; JSON-ready."""
     weights = {name: float(value) for name, value in params.reward._asdict().items()}
     objective = {name: float(value) for name, value in vars(params.objective).items()}
-    return setup_of(env.config) | {
+    return setup_of(env) | {
         "steps": env.config.steps,
         "delta_max": float(params.delta_max),
         "reward": weights,
@@ -346,5 +346,6 @@ def _described(
 def _stage_of(env: MatchEnv, params: EnvParams) -> int:
     """The stage that unlocks these knobs, 0 if none does; the lowest where some add nothing."""
     free = np.asarray(params.free)
-    same = (s.number for s in STAGES if np.array_equal(free, env.stage_mask(s.number)))
+    numbers = range(1, len(stages_of(env.instrument)) + 1)
+    same = (number for number in numbers if np.array_equal(free, env.stage_mask(number)))
     return next(same, 0)
