@@ -11,7 +11,8 @@ from ddsprl.comparison.plan import Method, Plan, load_plan
 from ddsprl.fitting.core.budget import GRADIENT_COST
 from ddsprl.io import UserError, did_you_mean
 from ddsprl.io.cli import parse_command_line
-from synth_jax.instruments import DEFAULT_INSTRUMENT, INSTRUMENTS
+from ddsprl.plant import playable
+from synth_jax.instruments import DEFAULT_INSTRUMENT
 
 PROGRAM = "python -m ddsprl.compare"
 DESCRIPTION = (
@@ -191,7 +192,7 @@ def _price(value: Any) -> float | str:
 
 def _check(settings: Settings) -> None:
     labels = [method.label for method in settings.methods]
-    _one_of("--instrument", settings.instrument, tuple(INSTRUMENTS))
+    _one_of("--instrument", settings.instrument, playable())
     _one_of("--suite", settings.suite, tuple(SUITES))
     _one_of("--notes", settings.notes, NOTES)
     for name, low, high in (

@@ -14,7 +14,8 @@ from ddsprl.fitting.posterior.priors import PRIORS
 from ddsprl.fitting.starts.registry import STARTS
 from ddsprl.io import UserError, did_you_mean
 from ddsprl.io.cli import parse_command_line
-from synth_jax.instruments import DEFAULT_INSTRUMENT, INSTRUMENTS
+from ddsprl.plant import playable
+from synth_jax.instruments import DEFAULT_INSTRUMENT
 from synth_jax.params import Table, nearest_hint
 
 PROGRAM = "python -m ddsprl.match"
@@ -140,7 +141,7 @@ def _check_method(options: MatchOptions) -> None:
     starts = [name for name in STARTS if name != "given"]
     methods = (*METHODS, AGENT)
     named = (
-        ("instrument", options.instrument, tuple(INSTRUMENTS)),
+        ("instrument", options.instrument, playable()),
         ("method", options.method, methods),
         ("start", options.start, starts),
         ("prior", options.prior, PRIORS),

@@ -125,9 +125,7 @@ def judge_reach(
     if measure not in MEASURES:
         raise ValueError(f"measure is {measure!r}; allowed are {', '.join(MEASURES)}")
     if known is None:
-        sentence = (
-            "whether this sound is within reach is not known: no table exists for this instrument"
-        )
+        sentence = "whether this sound is within reach is not known: no table exists for this instrument"
         return Reach(None, UNKNOWN, sentence, None)
     table = known.values[measure]
     n = len(table)
