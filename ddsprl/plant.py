@@ -109,6 +109,11 @@ def make_instrument(name: str, sample_rate: int, duration_s: float) -> Instrumen
     return INSTRUMENTS[name](sample_rate, duration_s)
 
 
+def playable() -> tuple[str, ...]:
+    """Names of the instruments that hear notes."""
+    return tuple(name for name, make in INSTRUMENTS.items() if make().hears == "note")
+
+
 def in_chunks(function: Callable, chunk: int, *arrays):
     """`vmap(function)` over leading axes, computed `chunk` items at a time.
 

@@ -2,13 +2,19 @@
 
 import json
 
+import jax
+import numpy as np
+import pytest
+
+import ddsprl
 import ddsprl.compare
 import ddsprl.match
 import ddsprl.train
 from ddsprl.training.restore import load_agent
-from synth_jax import load_preset
+from synth_jax import Note, load_preset, sine
 from tests.match.conftest import TRUMPET
 
+NOTE = Note(60.0, 0.05, 1.0)
 COMPARE = """
 defaults: {suite: random, targets: 2, seeds: 1, budgets: [64], sample_rate: 8000, seconds: 0.1, players: 1}
 methods:
@@ -43,6 +49,18 @@ def test_a_match_with_an_unknown_instrument(tmp_path, capsys):
     assert ddsprl.match.main([str(TRUMPET), "--out", str(out), "--instrument", "snie"]) != 0
     assert "--instrument is 'snie'; did you mean 'sine'?" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_an_inversion_in_memory():
+    synth = sine(8_000, 0.1)
+    u = np.array([0.5, 0.8], np.float32)
+    sounds = np.asarray(synth.render(jax.numpy.asarray(u), NOTE, jax.random.key(0)))[None]
+    settings = {"midi": 60.0, "gate_s": 0.05, "budget": 512, "key": jax.random.key(1)}
+    found = ddsprl.invert(sounds, 8_000, instrument="sine", method="cma_es", start="random", **settings)
+    assert found.u.shape == (1, 2)
+    np.testing.assert_allclose(found.u[0], u, atol=0.02)
+    with pytest.raises(ValueError, match="no instrument 'snie'; did you mean 'sine'"):
+        ddsprl.invert(sounds, 8_000, instrument="snie", **settings)
 
 
 def test_a_comparison(tmp_path, capsys):

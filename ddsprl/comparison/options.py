@@ -29,7 +29,8 @@ from ddsprl.io.checks import all_different, known_names, one_of, plain_name, wit
 from ddsprl.io.cli import parse_command_line
 from ddsprl.io.errors import did_you_mean
 from ddsprl.io.settings import of_kind, read_yaml
-from synth_jax.instruments import DEFAULT_INSTRUMENT, INSTRUMENTS
+from ddsprl.plant import playable
+from synth_jax.instruments import DEFAULT_INSTRUMENT
 
 PROGRAM = "python -m ddsprl.compare"
 DESCRIPTION = (
@@ -268,7 +269,7 @@ def _price(value: Any) -> float | str:
 
 
 def _check(values: Mapping[str, Any]) -> None:
-    one_of("--instrument", values["instrument"], INSTRUMENTS)
+    one_of("--instrument", values["instrument"], playable())
     one_of("--suite", values["suite"], SUITES)
     one_of("--notes", values["notes"], NOTES)
     for name, (low, high) in RANGES.items():

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ddsprl.env import stages_of
 from ddsprl.evaluation.measures import Measured, Yardsticks, duel, excess, meter, renders_to, summary
 from ddsprl.evaluation.methods import AGENT
 from ddsprl.evaluation.run import ENTRY, REFERENCES, Evaluation

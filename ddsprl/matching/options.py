@@ -15,7 +15,8 @@ from ddsprl.fitting.starts.registry import STARTS
 from ddsprl.io import UserError
 from ddsprl.io.checks import known_names, one_of, within
 from ddsprl.io.cli import parse_command_line
-from synth_jax.instruments import DEFAULT_INSTRUMENT, INSTRUMENTS
+from ddsprl.plant import playable
+from synth_jax.instruments import DEFAULT_INSTRUMENT
 from synth_jax.params import Table
 
 PROGRAM = "python -m ddsprl.match"
@@ -137,7 +138,7 @@ def _check_method(options: MatchOptions) -> None:
     starts = [name for name in STARTS if name != "given"]
     methods = (*METHODS, AGENT)
     named = (
-        ("instrument", options.instrument, tuple(INSTRUMENTS)),
+        ("instrument", options.instrument, playable()),
         ("method", options.method, methods),
         ("start", options.start, starts),
         ("prior", options.prior, PRIORS),

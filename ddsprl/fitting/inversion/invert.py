@@ -41,7 +41,6 @@ class Setup:
     """What is searched with; all of it may be left out.
 
     Attributes:
-        instrument: a name of `synth_jax.INSTRUMENTS`; an inverter has its own.
         config: sizes of the programs.
         library: pages of random presets for starts that need one; made in memory if None, and kept for later
             calls.
@@ -52,7 +51,6 @@ class Setup:
         window: gain over time of targets and candidates alike, `[B, n]`; 0 where a recording was cut off.
     """
 
-    instrument: str = DEFAULT_INSTRUMENT
     config: InversionConfig = InversionConfig()
     library: Library | None = None
     inverter: Inverter | None = None
@@ -61,13 +59,13 @@ class Setup:
     locked: np.ndarray | None = None
     window: np.ndarray | None = None
 
-    def inverter_of(self, sample_rate: int, n: int) -> Inverter:
-        """The inverter for clips of `n` samples."""
+    def inverter_of(self, instrument: str, sample_rate: int, n: int) -> Inverter:
+        """The inverter for clips of `n` samples; one that was given has an instrument of its own."""
         if self.inverter is not None:
             return self.inverter
         if self.library is None:
-            return default_inverter(sample_rate, n, self.config, self.instrument)
-        problem = make_problem(sample_rate, n / sample_rate, instrument=self.instrument)
+            return default_inverter(sample_rate, n, self.config, instrument)
+        problem = make_problem(sample_rate, n / sample_rate, instrument=instrument)
         return Inverter(problem, self.config, self.library)
 
 
@@ -122,6 +120,7 @@ def invert(
     key: jax.Array,
     midi: Each = None,
     gate_s: Each = None,
+    instrument: str = DEFAULT_INSTRUMENT,
     setup: Setup | None = None,
     progress: Progress | None = None,
     **search: Any,
@@ -134,6 +133,7 @@ def invert(
         key: PRNG key; noise of candidates, jumps and judgement. Do not reuse the key of a rendered target.
         midi: note number, one for all or one each; estimated if None.
         gate_s: seconds the key is held, one for all or one each; estimated if None.
+        instrument: a name of `synth_jax.INSTRUMENTS`.
         setup: knobs, bank, library and compiled programs, where the defaults will not do.
         progress: called with renders charged, those charged in the end, and the best loss.
         **search: fields of `Search`: `method`, `start`, `budget`, `given`.
@@ -149,7 +149,7 @@ def invert(
     """
     how, setup = Search(**search), setup or Setup()
     searcher, audio = how.searcher(), _checked_sounds(targets)
-    inverter = setup.inverter_of(sample_rate, audio.shape[1])
+    inverter = setup.inverter_of(instrument, sample_rate, audio.shape[1])
     knobs = _knobs(inverter, sample_rate, audio, setup)
     window = _array("window", setup.window, np.ones_like(audio))
     before = inverter.library.renders
@@ -190,6 +190,7 @@ def invert_stream(
     key: jax.Array,
     midi: float | None = None,
     gate_s: float | None = None,
+    instrument: str = DEFAULT_INSTRUMENT,
     setup: Setup | None = None,
     **search: Any,
 ) -> Generator[Streamed, None, None]:
@@ -205,6 +206,7 @@ def invert_stream(
         key: PRNG key.
         midi: note number of all; estimated if None.
         gate_s: seconds the key is held, of all; estimated if None.
+        instrument: a name of `synth_jax.INSTRUMENTS`.
         setup: as of `invert`; a library or an inverter is of one length, which all sounds then have.
         **search: as of `invert`.
 
@@ -216,7 +218,7 @@ def invert_stream(
     """
     searcher, setup = Search(**search).searcher(), setup or Setup()
     # Programs belong to an inverter: one for each length.
-    inverter_for = cache(lambda n: setup.inverter_of(sample_rate, n))
+    inverter_for = cache(lambda n: setup.inverter_of(instrument, sample_rate, n))
 
     def groups() -> Iterator[tuple[np.ndarray, Inverter, TargetGroup]]:
         for index, audio in _by_length(sounds):
