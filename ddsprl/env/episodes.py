@@ -7,16 +7,16 @@ may look into it. An episode that ended is frozen, so its return is that of a ra
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ddsprl.env.match.environment import MatchEnv
-from ddsprl.env.match.types import Action, EnvParams, EnvState, Observation
+from ddsprl.env.contract import Environment
+from ddsprl.env.specs import Action, Observation
 from ddsprl.plant import in_chunks
 
-Policy = Callable[[jax.Array, Observation, EnvState], Action]
+Policy = Callable[[jax.Array, Observation, Any], Action]
 # Episodes side by side.
 CHUNK = 64
 
@@ -27,11 +27,11 @@ class Results(NamedTuple):
     Attributes:
         returns: sum of rewards.
         first_loss: of the start.
-        best_loss: of the best sound.
-        last_loss: of the last sound.
-        solved: bool, whether the loss fell below epsilon.
+        best_loss: of the best point.
+        last_loss: of the last point.
+        solved: bool, whether the task was solved at some step.
         length: int, steps until it ended.
-        state: the last state, with its history.
+        state: the last state.
     """
 
     returns: jax.Array
@@ -40,13 +40,14 @@ class Results(NamedTuple):
     last_loss: jax.Array
     solved: jax.Array
     length: jax.Array
-    state: EnvState
+    state: Any
 
 
-def episode(env: MatchEnv, policy: Policy, key: jax.Array, params: EnvParams, index: jax.Array) -> Results:
-    """One episode with the bucket's target at `index`; pure, batch with `vmap`."""
+def episode(env: Environment, policy: Policy, key: jax.Array, params: Any, index: jax.Array) -> Results:
+    """One episode with the task at `index`; pure, batch with `vmap`."""
     start_key, act_key = jax.random.split(key)
     obs, state = env.reset_at(start_key, params, index)
+    first = env.score(state)
 
     def advance(carry, key):
         obs, state, ended, total, solved = carry
@@ -59,25 +60,26 @@ def episode(env: MatchEnv, policy: Policy, key: jax.Array, params: EnvParams, in
             (obs, state._replace(episode=None)),
         )
         total = total + jnp.where(ended, 0.0, found.reward)
-        solved = solved | (~ended & found.terminated)
+        solved = solved | (~ended & env.score(found.state).solved)
         ended = ended | found.terminated | found.truncated
         return (keep[0], keep[1]._replace(episode=state.episode), ended, total, solved), None
 
     no = jnp.zeros((), bool)
-    carry = (obs, state, no, jnp.zeros_like(state.loss), no)
-    keys = jax.random.split(act_key, env.config.steps)
+    carry = (obs, state, no, jnp.zeros_like(first.loss), no)
+    keys = jax.random.split(act_key, env.steps)
     (_, last, _, total, solved), _ = jax.lax.scan(advance, carry, keys)
-    return Results(total, state.loss, last.best.loss, last.loss, solved, last.t, last)
+    score = env.score(last)
+    return Results(total, first.loss, score.best, score.loss, solved, last.t, last)
 
 
-def evaluate(env: MatchEnv, policy: Policy, key: jax.Array, params: EnvParams, *, count: int) -> Results:
-    """Episodes for the first `count` targets of a bucket, one each, `[count]`; jit outside.
+def evaluate(env: Environment, policy: Policy, key: jax.Array, params: Any, *, count: int) -> Results:
+    """Episodes for the first `count` tasks, one each, `[count]`; jit outside.
 
     Args:
         env: the environment.
         policy: pure.
         key: feeds the noise and the policy.
-        params: of a held-out bucket, see `make.stage_params`.
+        params: with tasks that nobody was trained on.
         count: episodes.
     """
     keys = jax.random.split(key, count)

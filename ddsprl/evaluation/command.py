@@ -2,11 +2,11 @@
 
 import os
 
+from ddsprl.agents.playing import Player
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.evaluation.options import EvaluateOptions, check
 from ddsprl.evaluation.page import write_report
-from ddsprl.evaluation.playing import Player
 from ddsprl.evaluation.run import Evaluation, Settings
 from ddsprl.evaluation.tables import markdown
 from ddsprl.io import write_json

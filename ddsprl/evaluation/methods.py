@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ddsprl.agents.playing import Player, playing
 from ddsprl.env import MatchEnv
 from ddsprl.evaluation import baselines
 from ddsprl.evaluation.hearing import judge
-from ddsprl.evaluation.playing import Player, play, playing
+from ddsprl.evaluation.playing import play
 from ddsprl.evaluation.search import Found, Progress
 from ddsprl.evaluation.suites import Suite
 from ddsprl.evaluation.tuning import tuned

@@ -13,13 +13,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from ddsprl.agents.playing import Player
 from ddsprl.comparison.run import Interruptible, machine
 from ddsprl.env import STAGES, MatchEnv
 from ddsprl.evaluation.cells import EvaluationCells, source_digest
 from ddsprl.evaluation.hearing import Heard, References, references
 from ddsprl.evaluation.measures import Measured, Yardsticks, duel, summary
 from ddsprl.evaluation.methods import AGENT, methods
-from ddsprl.evaluation.playing import Player
 from ddsprl.evaluation.suites import Suite, make_suite
 from ddsprl.evaluation.target_rows import targets_of, terms_of
 from ddsprl.evaluation.tuning import is_tuned
@@ -186,7 +186,7 @@ def piece_name(stage: int, name: str) -> str:
 def fingerprint(player: Player) -> str:
     """A fingerprint of what an agent has learnt."""
     total = 0
-    for leaf in jax.tree.leaves(player.state.actor):
+    for leaf in jax.tree.leaves(player.state):
         total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), total)
     return f"{total:08x}"
 

@@ -1,18 +1,24 @@
 """Settings of a training run: `RunConfig`, composed of the rooms' own settings and those of the loop.
 
-An iteration is one step of all episodes together, that is `loop.n_envs` environment steps and
-`agent.updates_per_step` gradient steps. What is to happen every so many iterations happens at the end of the
+Agent and environment are chosen by `agent.name` and `env.name`; each brings its own record of settings.
+
+An iteration is one step of all episodes together, that is `loop.n_envs` environment steps and the gradient
+steps that are due after them. What is to happen every so many iterations happens at the end of the
 first compiled call (`loop.chunk` iterations) that reaches or passes the number.
 """
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from ddsprl.agents.sac import SacConfig
-from ddsprl.env.match.curriculum import STAGES
-from ddsprl.env.match.make import config_from
-from ddsprl.env.match.types import EnvConfig
+from ddsprl.agents import AGENTS, AgentConfig
+from ddsprl.env import EnvironmentConfig
+from ddsprl.env.domain import Domain
 from ddsprl.io import UserError, did_you_mean
+from ddsprl.training.domains import DOMAINS
 
+AGENT, ENVIRONMENT = "sac", "match"
 SOLVERS = ("hybrid", "cma_es", "adam", "preset")
 
 
@@ -100,11 +106,6 @@ class CurriculumConfig:
     refresh_every: int = 0
     threshold: float | None = None
 
-    @property
-    def begin(self) -> int:
-        """The stage that training begins with."""
-        return self.first_stage if self.enabled else self.last_stage
-
 
 @dataclass(frozen=True, kw_only=True)
 class LogConfig:
@@ -137,8 +138,8 @@ class RunConfig:
     """Everything that a run depends on; hashable.
 
     Attributes:
-        env: the environment; its `stage` is the curriculum's business.
-        agent: soft actor-critic, with its networks.
+        env: the environment, one of `ddsprl.training.domains`.
+        agent: one of `ddsprl.agents.registry`, with its networks.
         loop: experience.
         warm: demonstrations and cloning.
         curriculum: stages and evaluations.
@@ -149,8 +150,8 @@ class RunConfig:
         deterministic: on an accelerator, only operations whose results do not vary from run to run.
     """
 
-    env: EnvConfig = field(default_factory=lambda: EnvConfig(history=False))
-    agent: SacConfig = SacConfig()
+    env: EnvironmentConfig = field(default_factory=lambda: DOMAINS[ENVIRONMENT].settings)
+    agent: AgentConfig = field(default_factory=lambda: AGENTS[AGENT].config(name=AGENT))
     loop: LoopConfig = LoopConfig()
     warm: WarmConfig = WarmConfig()
     curriculum: CurriculumConfig = CurriculumConfig()
@@ -159,10 +160,50 @@ class RunConfig:
     seeds: int = 1
     deterministic: bool = False
 
+    @property
+    def domain(self) -> Domain:
+        """What is known of the environment's kind."""
+        return DOMAINS[self.env.name]
+
+    @property
+    def all_stages(self) -> tuple[int, ...]:
+        """Numbers of the stages of a run, in order."""
+        if self.domain.stages is None:
+            return (1,)
+        return tuple(range(self.curriculum.first_stage, self.curriculum.last_stage + 1))
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """Of these, the ones that training goes through."""
+        return self.all_stages if self.curriculum.enabled else self.all_stages[-1:]
+
+
+def settings_for(given: Mapping[str, Any]) -> RunConfig:
+    """The default settings of the agent and the environment that are named among other settings.
+
+    Args:
+        given: by dotted names or nested, or both.
+
+    Raises:
+        UserError: there is no such agent or environment.
+    """
+    agent, env = value_in(given, "agent.name") or AGENT, value_in(given, "env.name") or ENVIRONMENT
+    for field_name, name, table in (("agent.name", agent, AGENTS), ("env.name", env, DOMAINS)):
+        if name not in table:
+            hint = did_you_mean(str(name), list(table))
+            raise UserError(f"{field_name} is {name!r}{hint}; allowed are {', '.join(table)}")
+    return dataclasses.replace(RunConfig(), agent=AGENTS[agent].config(name=agent), env=DOMAINS[env].settings)
+
+
+def value_in(given: Mapping[str, Any], name: str) -> Any:
+    """What stands under a name of two parts among settings, dotted or nested; None if nothing does."""
+    group, _, inner = name.partition(".")
+    inside = given.get(group)
+    return given.get(name, inside.get(inner) if isinstance(inside, Mapping) else None)
+
 
 # Least and most of every number that is bounded.
 _RANGES: dict[str, tuple[float, float]] = {
-    "agent.opening": (0, 1000),
     "loop.n_envs": (1, 65_536),
     "loop.iterations": (1, 10**9),
     "loop.learn_after": (1, 10**7),
@@ -172,26 +213,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "loop.off_mode": (0.0, 1.0),
     "loop.off_mode_share": (0.0, 1.0),
     "loop.demo_share": (0.0, 0.9),
-    "agent.kickstart": (0.0, 1e3),
-    "agent.kickstart_half": (0, 10**9),
-    "agent.goal_weight": (0.0, 1e3),
-    "agent.imitation_batch": (0, 65_536),
-    "agent.reward_gradient": (0.0, 1e6),
-    "agent.decay_updates": (0, 10**9),
-    "agent.batch": (1, 65_536),
-    "agent.updates_per_step": (1, 1024),
-    "agent.capacity": (1, 10**7),
-    "agent.discount": (0.0, 1.0),
-    "agent.target_rate": (0.0, 1.0),
-    "agent.network.width": (1, 4096),
-    "agent.network.blocks": (0, 64),
-    "agent.network.patch": (1, 64),
     "warm.demonstrations": (0, 65_536),
     "warm.budget": (64, 10**6),
     "warm.clone_steps": (0, 10**7),
     "warm.clone_batch": (1, 65_536),
-    "curriculum.first_stage": (1, len(STAGES)),
-    "curriculum.last_stage": (1, len(STAGES)),
     "curriculum.rehearsal": (0.0, 0.9),
     "curriculum.refresh_every": (0, 10**9),
     "curriculum.evaluate_every": (1, 10**9),
@@ -213,45 +238,39 @@ def checked(config: RunConfig) -> RunConfig:
     Raises:
         UserError: naming the field, its value and what is allowed.
     """
-    for name, (low, high) in _RANGES.items():
-        value = config
+    entry = AGENTS[config.agent.name]
+    ranges = _RANGES | {f"agent.{name}": bounds for name, bounds in entry.ranges.items()}
+    if config.domain.stages is not None:
+        within = (1, config.domain.stages.count)
+        ranges |= {f"curriculum.{name}": within for name in ("first_stage", "last_stage")}
+    for name, (low, high) in ranges.items():
+        value: Any = config
         for part in name.split("."):
             value = getattr(value, part)
-        if not low <= value <= high:  # pyright: ignore[reportOperatorIssue]
+        if not low <= value <= high:
             raise UserError(f"{name} is {value}, allowed are {low} to {high}")
-    for name in ("actor_rate", "critic_rate", "temperature_rate", "gradient_norm"):
-        if not getattr(config.agent, name) > 0:
-            raise UserError(f"agent.{name} is {getattr(config.agent, name)}, allowed is more than 0")
-    _check_together(config)
     try:
-        config_from(config.env)
+        entry.check(config.agent, config.loop)
     except ValueError as error:
-        raise UserError(f"env.{error}") from None
+        raise UserError(str(error)) from None
+    _check_together(config)
     return config
 
 
 def _check_together(config: RunConfig) -> None:
-    curriculum, loop, solver = config.curriculum, config.loop, config.warm.solver
-    if solver not in SOLVERS:
-        hint = did_you_mean(solver, SOLVERS)
-        raise UserError(f"warm.solver is {solver!r}{hint}; allowed are {', '.join(SOLVERS)}")
-    if config.env.stage != EnvConfig.stage:
-        raise UserError(f"env.stage is {config.env.stage}; give curriculum.first_stage instead")
+    curriculum, loop, warm = config.curriculum, config.loop, config.warm
+    if warm.solver not in SOLVERS:
+        hint = did_you_mean(warm.solver, SOLVERS)
+        raise UserError(f"warm.solver is {warm.solver!r}{hint}; allowed are {', '.join(SOLVERS)}")
     if curriculum.enabled and curriculum.first_stage > curriculum.last_stage:
         first, last = curriculum.first_stage, curriculum.last_stage
         raise UserError(f"curriculum.first_stage is {first}, after curriculum.last_stage, {last}")
     if loop.finite_horizon and loop.cut:
         raise UserError(f"loop.cut is {loop.cut}; with loop.finite_horizon only 0")
-    if loop.n_envs > config.agent.capacity:
-        raise UserError(f"agent.capacity is {config.agent.capacity}, allowed are loop.n_envs or more")
-    if loop.learn_after > config.agent.capacity:
-        raise UserError(f"loop.learn_after is {loop.learn_after}, allowed are 1 to agent.capacity")
-    if config.warm.clone_steps and not config.warm.demonstrations:
-        raise UserError(f"warm.clone_steps is {config.warm.clone_steps}; without warm.demonstrations only 0")
-    if config.agent.opening and not (config.env.guess or config.agent.goal_weight):
-        raise UserError(
-            f"agent.opening is {config.agent.opening}; without env.guess and agent.goal_weight, from which "
-            "the actor's belief comes, only 0"
-        )
+    if warm.clone_steps and not warm.demonstrations:
+        raise UserError(f"warm.clone_steps is {warm.clone_steps}; without warm.demonstrations only 0")
+    if warm.demonstrations and not config.domain.demonstrated:
+        name = config.env.name
+        raise UserError(f"warm.demonstrations is {warm.demonstrations}; for env.name {name} only 0")
     if not config.log.name.replace("_", "").replace("-", "").isalnum():
         raise UserError(f"log.name is {config.log.name!r}; letters, digits, - and _ are allowed")

@@ -7,7 +7,7 @@ with `extends: default` holds what differs from `default.yaml` beside it.
 import contextlib
 import dataclasses
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -19,7 +19,7 @@ from ddsprl.io import UserError, did_you_mean
 from ddsprl.io.cli import one_line
 from ddsprl.io.runs import open_run
 from ddsprl.io.yaml_files import read_yaml
-from ddsprl.training.config import RunConfig, checked
+from ddsprl.training.config import RunConfig, checked, settings_for, value_in
 from ddsprl.training.fields import names, override
 
 PROGRAM = "python -m ddsprl.train"
@@ -34,6 +34,8 @@ EXTENDS = "extends"
 EXPECTED = "fields and their values, such as seed: 1"
 # What may change when a run goes on: how long it lasts, and what it writes down.
 CHANGEABLE = ("loop.iterations", "log.")
+# What decides which other fields there are.
+CHOOSE = ("agent.name", "env.name")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +69,14 @@ def parse_options(arguments: Sequence[str]) -> TrainOptions:
         UserError: an unknown option or field, or a value that cannot be; one line.
         SystemExit: help was asked for, and printed.
     """
-    given = _checked_names(arguments)
     resume, config = _value_of(arguments, "resume"), _value_of(arguments, "config")
     if resume is not None:
-        _check_changes(given)
+        _check_changes(arguments)
         run = config_of(Path(resume))
     else:
-        run = load_config(DEFAULT_CONFIG if config is None else Path(config))
+        chosen = {name: value for name in CHOOSE if (value := _value_of(arguments, name)) is not None}
+        run = load_config(DEFAULT_CONFIG if config is None else Path(config), chosen)
+    _check_names(arguments, run)
     shown = io.StringIO()
     try:
         with contextlib.redirect_stderr(shown):
@@ -93,17 +96,22 @@ def parse_options(arguments: Sequence[str]) -> TrainOptions:
     return dataclasses.replace(options, run=checked(options.run))
 
 
-def load_config(path: Path) -> RunConfig:
+def load_config(path: Path, chosen: Mapping[str, str] | None = None) -> RunConfig:
     """The settings of a configuration file: its fields over those of the file that it extends, if any.
+
+    Args:
+        path: of the file.
+        chosen: names of agent and environment that go over those of the file.
 
     Raises:
         UserError: there is no such file, or something in it cannot be.
     """
     found = find_config(path)
     given = read_yaml(found, expected=EXPECTED)
-    base = given.pop(EXTENDS, None)
+    base, over = given.pop(EXTENDS, None), {} if chosen is None else chosen
     if base is None:
-        return override(RunConfig(), given, where=str(found))
+        given |= over
+        return override(settings_for(given), given, where=str(found))
     beside = found.with_name(f"{base}.yaml")
     if beside == found or not beside.is_file():
         known = sorted(file.stem for file in found.parent.glob("*.yaml") if file != found)
@@ -113,7 +121,10 @@ def load_config(path: Path) -> RunConfig:
     under = read_yaml(beside, expected=EXPECTED)
     if EXTENDS in under:
         raise UserError(f"{found}: {EXTENDS} is {base!r}, which extends another file itself")
-    return override(override(RunConfig(), under, where=str(beside)), given, where=str(found))
+    given |= over
+    named = {name: x for name in CHOOSE if (x := value_in(given, name)) is not None}
+    plain = settings_for({**under, **named})
+    return override(override(plain, under, where=str(beside)), given, where=str(found))
 
 
 def config_of(path: Path) -> RunConfig:
@@ -122,8 +133,11 @@ def config_of(path: Path) -> RunConfig:
     Raises:
         UserError: there is no such run, or its settings are not those of this version.
     """
-    run = open_run(path)
-    return override(RunConfig(), run.config, where=str(run.path / "config.json"))
+    run, where = open_run(path), path / "config.json"
+    for name in CHOOSE:
+        if value_in(run.config, name) is None:
+            raise UserError(f"{where}: has no {name}: the run is of an earlier version, and cannot be used")
+    return override(settings_for(run.config), run.config, where=str(where))
 
 
 def find_config(path: Path) -> Path:
@@ -150,24 +164,26 @@ def shipped_configs() -> tuple[Path, ...]:
     return tuple(folder for folder in (installed, checkout) if folder.is_dir())
 
 
-def _checked_names(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Names of the options given, without dashes before and underscores for those within."""
-    known = (*_OWN, *names(RunConfig()), "help", "h", "o")
-    given = []
-    for argument in arguments:
-        option = argument.partition("=")[0]
-        if not option.startswith("--"):
-            continue
-        name = option[2:].replace("-", "_")
-        if name not in known:
+def _options_in(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Options of a command line, as given."""
+    return tuple(option for a in arguments if (option := a.partition("=")[0]).startswith("--"))
+
+
+def _plain(option: str) -> str:
+    """Its name, without dashes before and underscores for those within."""
+    return option[2:].replace("-", "_")
+
+
+def _check_names(arguments: Sequence[str], run: RunConfig) -> None:
+    known = (*_OWN, *names(run), "help", "h", "o")
+    for option in _options_in(arguments):
+        if (name := _plain(option)) not in known:
             hint = did_you_mean(name, known) or "; see --help"
             raise UserError(f"no option {option}{hint}")
-        given.append(name)
-    return tuple(given)
 
 
-def _check_changes(given: Sequence[str]) -> None:
-    for name in given:
+def _check_changes(arguments: Sequence[str]) -> None:
+    for name in map(_plain, _options_in(arguments)):
         if name == "config" or (name not in _OWN and not name.startswith(CHANGEABLE)):
             raise UserError(f"--{name} cannot be given with --resume: a run goes on with its own settings")
 

@@ -141,7 +141,7 @@ def test_known_presets_are_snapped(made):
 
 
 def test_committed_references_are_those_of_the_default_setup():
-    path = Path(ddsprl.env.__file__).parent / "data" / "references.json"
+    path = Path(ddsprl.env.__file__).parent / "match" / "data" / "references.json"
     stored = json.loads(path.read_text(encoding="utf-8"))
     assert stored["command"] == COMMAND
     assert setup_of(EnvConfig()) in [entry["setup"] for entry in stored["setups"]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ddsprl.env.wrappers import Final, final_of
+from ddsprl.env.match.types import Final
 from ddsprl.io import UserError
 from ddsprl.training.snapshots import Snapshots, in_a_row, no_extremes, update_extremes
 from tests.env.toy import Made, toy, toy_config
@@ -50,7 +50,7 @@ def test_several_seeds_at_once(made):
 def test_files_hold_the_sounds_that_were_heard(made, tmp_path):
     _, state = made.reset_at(jax.random.key(3), made.cold, 4)
     step = made.step(jax.random.key(0), state, made.act(0, level=0.7), made.cold)
-    final = jax.tree.map(lambda x: x[None], final_of(step.state))
+    final = jax.tree.map(lambda x: x[None], made.env.final(step.state))
     loss = step.state.best.loss[None]
     extremes = update_extremes(no_extremes(made.env), jnp.ones(1, bool), loss, final)
     snapshots = Snapshots(tmp_path / "audio", made.env, keep=2)

@@ -12,12 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.env.match.types import Action
+from ddsprl.env.specs import Action
 from synth_jax.params import MODULES, Table, clip_unit
 
 N_MODULES = len(MODULES)
 MODES = ("delta", "absolute")
-_BARRED = -1e9  # finite, so that a selector with nothing unlocked still picks something
 
 
 def module_of_knob(table: Table) -> np.ndarray:
@@ -67,19 +66,6 @@ def apply(u: jax.Array, move: jax.Array) -> tuple[jax.Array, jax.Array]:
     asked = u + move
     moved = asked + jax.lax.stop_gradient(clip_unit(asked) - asked)
     return moved, moved - u
-
-
-def from_flat(flat: jax.Array, modules: jax.Array) -> Action:
-    """An action from one vector `[4 + d]`: selector logits, then deltas.
-
-    The module is the highest logit among those with something unlocked.
-
-    Args:
-        flat: `[4 + d]`.
-        modules: mask `[4]`.
-    """
-    logits = jnp.where(modules > 0, flat[:N_MODULES], _BARRED)
-    return {"module": jnp.argmax(logits), "delta": flat[N_MODULES:]}
 
 
 def to_flat(action: Action) -> jax.Array:
