@@ -10,8 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ddsprl.training.match import floors
-from ddsprl.training.records import summary
 
 from _common import parser, print_table, save
 from ddsprl.agents import seen_of
@@ -21,6 +19,8 @@ from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.env import EnvParams, evaluate, stage_params
 from ddsprl.fitting.guess.of_targets import with_guesses
+from ddsprl.training.match import floors
+from ddsprl.training.records import summary
 from ddsprl.training.restore import LoadedAgent, load_agent
 
 TARGETS, QUICK_TARGETS = 128, 4
@@ -70,7 +70,8 @@ def returning_player(loaded: LoadedAgent, targets: int) -> Any:
     @jax.jit
     def run(params):
         policy = functools.partial(act, (loaded.state, True), params)
-        return evaluate(loaded.env, policy, jax.random.key(SEED), params, count=targets)
+        key, memory = jax.random.key(SEED), act.memory()
+        return evaluate(loaded.env, policy, key, params, count=targets, memory=memory)
 
     return run
 

@@ -4,14 +4,13 @@
     choice = agent.explore(key, state, experience, views)                of all episodes, to learn from
     experience = agent.remember(experience, step)                        the step that came of it
     state, metrics = agent.learn(key, state, experience, step, mask)     whatever is due
-    action = agent.act(key, state, view)                                 one episode, as it plays
+    action, memory = agent.act(key, state, view)                         one episode, as it plays
 
 An agent is static and hashable: networks, losses, and the specs of its environment, which it may keep if it
 rolls out or differentiates steps by itself. State and experience are pytrees, checkpointed whole, with
 `vmap` over seeds. What experience is, is the agent's own business: a ring of transitions, or the steps of a
-rollout so far; `learn` is called after every step and does what is due, often nothing. An agent that carries
-something from step to step (a recurrent state) keeps it in its experience and resets the rows that ended; as
-it plays, it is to make do with the view.
+rollout so far; `learn` is called after every step and does what is due, often nothing. What an agent carries
+from step to step of an episode (a recurrent state) is its `memory`, which begins anew with every episode.
 
 What an agent may ask of the loop, it says by `taught` (a teacher's action at every step) and `sloped` (how
 the reward rises with the numbers of its actions, through the environment's step). What it may be able to do
@@ -92,12 +91,14 @@ class View(NamedTuple):
         mask: 1 for the numbers of an action that count, `[d]`.
         turn: int scalar, steps taken in the episode.
         back: where the episode's best point lies; None for an agent that is to play its policy as it is.
+        memory: what the agent carries in the episode.
     """
 
     obs: Observation
     mask: jax.Array
     turn: jax.Array
     back: WayBack | None = None
+    memory: Any = ()
 
 
 class Share(NamedTuple):
@@ -119,11 +120,13 @@ class Choice(NamedTuple):
         action: to be taken.
         shares: counted for the log, by the names in the agent's `shares`, leaves `[n]`.
         notes: what the agent wants to know of its choice when the step is remembered, any pytree.
+        memory: what it carries on.
     """
 
     action: Action
     shares: dict[str, Share]
     notes: Any = ()
+    memory: Any = ()
 
 
 class Step(NamedTuple):
@@ -132,7 +135,9 @@ class Step(NamedTuple):
     Attributes:
         view: before it.
         choice: what was done.
-        found: what came of it; the ended episodes' last observations are `info["final_obs"]`.
+        found: what came of it, behind an automatic reset: where an episode ended, `state.env` is the next
+            one's, and the last observation is `info["final_obs"]`.
+        params: of the environment, for an agent that rolls out by itself.
         taught: what a teacher would have done, numbers of all groups; None for an agent without one.
         slope: how the rewards rise with the numbers of the actions, `[n, d]`; None where nobody asked.
     """
@@ -140,6 +145,7 @@ class Step(NamedTuple):
     view: View
     choice: Choice
     found: Timestep
+    params: Any
     taught: Action | None = None
     slope: jax.Array | None = None
 
@@ -220,8 +226,12 @@ class Agent(Protocol):
         """What is kept, at the beginning."""
         ...
 
-    def act(self, key: jax.Array, state: Any, view: View) -> Action:
-        """An action at one view, as it plays."""
+    def memory(self) -> Any:
+        """What it carries from step to step, at the beginning of an episode."""
+        return ()
+
+    def act(self, key: jax.Array, state: Any, view: View) -> tuple[Action, Any]:
+        """An action at one view, as it plays, and what it carries on."""
         ...
 
     def explore(self, key: jax.Array, state: Any, experience: Any, views: View) -> Choice:

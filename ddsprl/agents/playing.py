@@ -19,9 +19,21 @@ import jax.numpy as jnp
 from ddsprl.agents.contract import Agent, View
 from ddsprl.env import Action, Environment, MatchEnv, Observation, evaluate
 
-# A pure policy, hashable: its own state, the environment's parameters, a key, an observation, and the
-# episode, of which it may remember what it did and how good that was.
-Act = Callable[[Any, Any, jax.Array, Observation, Any], Action]
+
+class Act(Protocol):
+    """A pure policy, hashable."""
+
+    def memory(self) -> Any:
+        """What it carries from step to step, at the beginning of an episode; None for nothing."""
+        ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """An action; with a memory, what is carried on as well.
+
+        Given are its own state, the environment's parameters, a key, an observation, the episode, of which it
+        may remember what it did and how good that was, and the memory if there is one.
+        """
+        ...
 
 
 class Player(Protocol):
@@ -68,16 +80,20 @@ class Playing:
     agent: Agent
     env: Environment
 
+    def memory(self) -> Any:
+        """The agent's."""
+        return self.agent.memory()
+
     def __call__(
-        self, by: tuple[Any, Any], params: Any, key: jax.Array, obs: Observation, episode: Any
-    ) -> Action:
-        """An action, drawn."""
-        state, returns = by
+        self, by: tuple[Any, Any], params: Any, key: jax.Array, obs: Observation, episode: Any, *memory: Any
+    ) -> tuple[Action, Any]:
+        """An action, drawn, and what is carried on."""
+        (state, returns), (carried,) = by, memory
         back = self.env.way_back(episode, params)
         if back is not None:
             # Who believes to have just found the best point has nothing to return to.
             back = back._replace(since=jnp.where(returns, back.since, 0))
-        return self.agent.act(key, state, View(obs, self.env.mask(params), episode.t, back))
+        return self.agent.act(key, state, View(obs, self.env.mask(params), episode.t, back, carried))
 
 
 def playing(player: Player) -> Playing:
@@ -85,8 +101,10 @@ def playing(player: Player) -> Playing:
     return Playing(player.agent, player.env)
 
 
-def policy_of(agent: Agent, env: Environment, state: Any, params: Any) -> Callable[..., Action]:
-    """The policy as it was learnt, its draws included and nothing else, as `ddsprl.env.evaluate` takes it.
+def policy_of(agent: Agent, env: Environment, state: Any, params: Any) -> Callable[..., Any]:
+    """The policy as it was learnt, its draws included and nothing else.
+
+    It is as `ddsprl.env.evaluate` takes it with the agent's memory.
 
     Args:
         agent: static part.
@@ -96,8 +114,8 @@ def policy_of(agent: Agent, env: Environment, state: Any, params: Any) -> Callab
     """
     mask = env.mask(params)
 
-    def policy(key: jax.Array, obs: Observation, episode: Any) -> Action:
-        return agent.act(key, state, View(obs, mask, episode.t))
+    def policy(key: jax.Array, obs: Observation, episode: Any, memory: Any) -> tuple[Action, Any]:
+        return agent.act(key, state, View(obs, mask, episode.t, memory=memory))
 
     return policy
 
@@ -114,7 +132,7 @@ def program(env: MatchEnv, act: Act) -> Callable[..., Any]:
     @jax.jit
     def run(state, key, params):
         policy = functools.partial(act, state, params)
-        found = evaluate(env, policy, key, params, count=env.count(params))
+        found = evaluate(env, policy, key, params, count=env.count(params), memory=act.memory())
         return found.state.history, found.length, found.returns
 
     return run

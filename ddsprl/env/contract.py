@@ -169,4 +169,4 @@ class Environment(Protocol):
 
     def sounds(self, final: Any, params: Any) -> tuple[jax.Array, jax.Array]:
         """What was asked for and the best that was found, clips `[p, n]` each, from `final`."""
-        raise NotImplementedError(f"{type(self).__name__} makes no sounds")
+        raise ValueError(f"{type(self).__name__} makes no sounds")

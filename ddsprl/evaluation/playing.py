@@ -52,6 +52,9 @@ class RandomActions:
 
     env: MatchEnv
 
+    def memory(self) -> None:
+        """Nothing."""
+
     def __call__(
         self, state: None, params: EnvParams, key: jax.Array, obs: Observation, episode: EnvState
     ) -> Action:

@@ -77,6 +77,7 @@ class Training:
             experience=self.agent.new_experience(),
             envs=envs,
             obs=obs,
+            memory=self.new_memories(),
             tally=new_tally(self.agent),
             extremes=no_extremes(jax.eval_shape(jax.vmap(self.env.final), envs.env)),
             key=loop_key,
@@ -110,12 +111,14 @@ class Training:
         mask, found = self.env.mask(params), step.found
         agent, metrics = self.agent.learn(learn_key, loop.agent, experience, step, mask)
         done, info = found.terminated | found.truncated, found.info
+        memory = jax.tree.map(functools.partial(_where, done), self.new_memories(), choice.memory)
         first_loss = jax.vmap(self.env.score)(found.state.env).loss
         after = loop._replace(
             agent=agent,
             experience=experience,
             envs=found.state,
             obs=found.obs,
+            memory=memory,
             tally=loop.tally.plus(choice, found, first_loss),
             extremes=update_extremes(loop.extremes, done, info["final_score"].best, info["final"]),
             key=key,
@@ -126,7 +129,12 @@ class Training:
     def views(self, loop: Loop) -> View:
         """The running episodes as the agent is shown them, leaves `[n, ...]`."""
         state = loop.envs.env
-        return View(loop.obs, jax.vmap(self.env.episode_mask)(state), state.t)
+        return View(loop.obs, jax.vmap(self.env.episode_mask)(state), state.t, memory=loop.memory)
+
+    def new_memories(self) -> Any:
+        """What the agent carries at the beginning of episodes, leaves `[n, ...]`."""
+        n = self.config.loop.n_envs
+        return jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *jnp.shape(x))), self.agent.memory())
 
     def taught(self, envs: ManyState, params: Any) -> Action:
         """What one would do who knows the tasks, leaves `[n, ...]`."""
@@ -148,7 +156,7 @@ class Training:
         else:
             slope, found = None, step(numbers)[1]
         labels = self.taught(envs, params) if self.agent.taught else None
-        return Step(views, choice, found, labels, slope)
+        return Step(views, choice, found, params, labels, slope)
 
     @functools.partial(jax.jit, static_argnums=0)
     def new_episodes(self, loop: Loop, keys: jax.Array, params: Any, chosen: jax.Array) -> Loop:
@@ -163,17 +171,19 @@ class Training:
 
         def one(parts, key, params, chosen):
             obs, envs = self.many.reset(key, params)
-            return jax.tree.map(lambda new, old: jnp.where(chosen, new, old), (envs, obs), parts)
+            new = envs, obs, self.new_memories()
+            return jax.tree.map(lambda new, old: jnp.where(chosen, new, old), new, parts)
 
-        envs, obs = over_seeds(one, (loop.envs, loop.obs), keys, params, chosen)
-        return loop._replace(envs=envs, obs=obs)
+        parts = loop.envs, loop.obs, loop.memory
+        envs, obs, memory = over_seeds(one, parts, keys, params, chosen)
+        return loop._replace(envs=envs, obs=obs, memory=memory)
 
     @functools.partial(jax.jit, static_argnums=0)
     def evaluate(self, state: Any, key: jax.Array, params: Any) -> Results:
         """Episodes of one seed's policy on held-out tasks, `[episodes]`."""
         policy = policy_of(self.agent, self.env, state, params)
         count = self.config.curriculum.evaluate_episodes
-        return evaluate(self.env, policy, key, params, count=count)
+        return evaluate(self.env, policy, key, params, count=count, memory=self.agent.memory())
 
     def with_room_for_demos(self, loop: Loop) -> Loop:
         """The loop with room for the demonstrations of all stages, if there are any; leaves `[S, ...]`."""
@@ -199,6 +209,11 @@ class Training:
             return self.with_room_for_demos(self.init(jax.random.split(jax.random.key(0), seeds), params))
 
         return jax.eval_shape(make)
+
+
+def _where(rows: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
+    """The new leaf in some rows, the old one elsewhere."""
+    return jnp.where(jnp.reshape(rows, (-1,) + (1,) * (old.ndim - 1)), new, old)
 
 
 def over_seeds(function, *arguments):

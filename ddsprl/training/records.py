@@ -89,6 +89,7 @@ class Loop(NamedTuple):
         experience: what it keeps.
         envs: the running episodes, leaves `[n_envs, ...]`.
         obs: their observations.
+        memory: what the agent carries in each of them.
         tally: sums for the log.
         extremes: the best and the worst episode since the last snapshot.
         key: from which every iteration draws.
@@ -99,6 +100,7 @@ class Loop(NamedTuple):
     experience: Any
     envs: ManyState
     obs: Observation
+    memory: Any
     tally: Tally
     extremes: Extremes
     key: jax.Array

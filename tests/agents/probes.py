@@ -71,7 +71,7 @@ def any_step() -> Step:
     action = SPEC.compose(zero.astype(int), jnp.zeros((1, ACTIONS.knobs)))
     choice = Choice(action, {name: Share(zero, zero) for name in AGENT.shares})
     view = View(obs, jnp.ones((1, ACTIONS.knobs)), zero.astype(int))
-    return Step(view, choice, Timestep(obs, (), zero, zero > 0, zero > 0, {}))
+    return Step(view, choice, Timestep(obs, (), zero, zero > 0, zero > 0, {}), ())
 
 
 def taught(agent: SacAgent, key: jax.Array, state: SacState, replay: Replay, mask):

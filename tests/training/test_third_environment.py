@@ -1,6 +1,7 @@
 """Every agent learns an environment that is no matching environment, from the command line to its checkpoint.
 
-Stages, teachers, demonstrations and sounds are what an environment may have; this one has none of them.
+Stages, teachers, demonstrations and sounds are what an environment may have; this one has none of them. So do
+agents that the registry does not have yet: one that learns from rollouts, through the environment's steps.
 """
 
 import jax
@@ -15,6 +16,7 @@ from ddsprl.env.domain import Draw
 from ddsprl.io.run_log import read_log
 from ddsprl.training import load_agent
 from ddsprl.training.domains import DOMAINS
+from tests.agents.steerer import STEERER
 from tests.env.seeker import SEEKER, SPEED, Seeker, SeekerConfig, places
 
 # What each agent needs to learn this in seconds; an agent without a line here has not been shown to learn.
@@ -31,6 +33,7 @@ SETTINGS = {
         "target_rate": 0.02,
         "first_continuous_temperature": 0.05,
     },
+    "steerer": {},
 }
 RUN = {
     "env": {"name": "seeker"},
@@ -43,6 +46,7 @@ RUN = {
 @pytest.fixture(autouse=True)
 def known(monkeypatch):
     monkeypatch.setitem(DOMAINS, "seeker", SEEKER)
+    monkeypatch.setitem(AGENTS, "steerer", STEERER)
 
 
 def refused(tmp_path, capsys, **groups) -> str:
@@ -52,7 +56,7 @@ def refused(tmp_path, capsys, **groups) -> str:
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", [*AGENTS, "steerer"])
 def test_the_curve_rises(name, tmp_path):
     path = tmp_path / "seeker.yaml"
     path.write_text(yaml.safe_dump(RUN | {"agent": {"name": name} | SETTINGS[name]}), encoding="utf-8")
@@ -74,7 +78,7 @@ def test_what_it_does_not_have_is_refused_in_one_line(tmp_path, capsys):
     assert demos == "error: warm.demonstrations is 4; for env.name seeker only 0\n"
     taught = refused(tmp_path, capsys, agent={"kickstart": 1.0})
     assert "nobody knows better in env.name seeker" in taught and taught.count("\n") == 1
-    for group, said in (("env", "did you mean 'seeker'?"), ("agent", "allowed are sac")):
+    for group, said in (("env", "did you mean 'seeker'?"), ("agent", "allowed are sac, steerer")):
         wrong = refused(tmp_path, capsys, **{group: {"name": "seekr"}})
         assert f"{group}.name is 'seekr'" in wrong and said in wrong and wrong.count("\n") == 1
 

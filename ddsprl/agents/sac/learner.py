@@ -104,10 +104,11 @@ class SacAgent(Agent):
         assert experience.demos is not None
         return experience._replace(demos=_added(experience.demos, rows, chosen))
 
-    def act(self, key: jax.Array, state: SacState, view: View) -> Action:
+    def act(self, key: jax.Array, state: SacState, view: View) -> tuple[Action, tuple[()]]:
         """A module and its deltas, drawn; with a way back it is gone in turns (see `returning`)."""
         seen, allowed = seen_of(view.obs, self.sight), self.sac.actions.allowed(view.mask)
-        return self.action.compose(*self.sac.act(key, state, seen, allowed, turn=view.turn, memory=view.back))
+        chosen = self.sac.act(key, state, seen, allowed, turn=view.turn, memory=view.back)
+        return self.action.compose(*chosen), ()
 
     def explore(self, key: jax.Array, state: SacState, experience: Experience, views: View) -> Choice:
         """Actions of all episodes, leaves `[n, ...]`; at random before there is anything to learn from."""
