@@ -73,7 +73,7 @@ class _Views:
     def action(self, given: Any) -> Any:
         """Arrays of one or many actions."""
         if not self.flat_action:
-            return jax.tree.map(_array, self.env.action.parts, given)
+            return _arrays(self.env.action.parts, given)
         flat, decode = jnp.asarray(given, jnp.float32), self.env.action.from_flat
         return (decode if flat.ndim == 1 else jax.vmap(decode, in_axes=(0, None)))(flat, self.mask)
 
@@ -82,9 +82,11 @@ class _Views:
         return _numpy(flatten(obs, self.env.observation.fields) if self.flat_obs else obs)
 
 
-def _array(part: Part, given: Any) -> jax.Array:
-    """A part of one or many actions."""
-    return jnp.asarray(given, jnp.int32 if part.choices else jnp.float32)
+def _arrays(parts: Any, given: Any) -> Any:
+    """The parts of one or many actions as arrays."""
+    if isinstance(parts, Part):
+        return jnp.asarray(given, jnp.int32 if parts.choices else jnp.float32)
+    return {name: _arrays(part, given[name]) for name, part in parts.items()}
 
 
 class GymMatch(gymnasium.Env):
