@@ -4,6 +4,8 @@ Stages, teachers, demonstrations and sounds are what an environment may have; th
 agents that the registry does not have yet: one that learns from rollouts, through the environment's steps.
 """
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -13,10 +15,14 @@ from ddsprl import train
 from ddsprl.agents import AGENTS
 from ddsprl.env import AutoReset, evaluate
 from ddsprl.env.domain import Draw
+from ddsprl.io import UserError
 from ddsprl.io.run_log import read_log
 from ddsprl.training import load_agent
+from ddsprl.training.config import settings_for
 from ddsprl.training.domains import DOMAINS
-from tests.agents.steerer import STEERER
+from ddsprl.training.fields import nested, override
+from ddsprl.training.options import parse_options
+from tests.agents.steerer import STEERER, SteererConfig
 from tests.env.seeker import SEEKER, SPEED, Seeker, SeekerConfig, places
 
 # What each agent needs to learn this in seconds; an agent without a line here has not been shown to learn.
@@ -107,3 +113,16 @@ def test_a_time_limit_is_not_an_end_and_the_next_episode_is_another():
     assert np.all(found.truncated) and not np.any(found.terminated | found.info["final_score"].solved)
     np.testing.assert_array_equal(found.info["episode_length"], 3)
     assert np.any(np.asarray(state.env.episode) != before) and np.all(state.env.t == 0)
+
+
+def test_agent_and_environment_are_chosen_by_name(tmp_path):
+    """In the file or on the command line, and each brings its own fields."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("env: {name: seeker, dimensions: 3}\nloop: {n_envs: 4}\n", encoding="utf-8")
+    run: Any = parse_options(["--config", str(path), "--agent.name", "steerer", "--agent.rate", "0.2"]).run
+    assert run.env == SeekerConfig(dimensions=3) and run.agent == SteererConfig(rate=0.2)
+    assert override(settings_for(nested(run)), nested(run), where="config.json") == run
+    usual = parse_options([]).run
+    assert (usual.env.name, usual.agent.name) == ("match", "sac")
+    with pytest.raises(UserError, match="no option --agent.batch"):
+        parse_options(["--config", str(path), "--agent.name=steerer", "--agent.batch", "4"])
