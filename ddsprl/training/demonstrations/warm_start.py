@@ -62,14 +62,14 @@ def with_clones(
     Returns:
         The loop, and each seed's figures.
     """
-    settings, config, sac = training.config.warm, training.config, pupil_of(training).imitator
+    settings, config, imitator = training.config.warm, training.config, pupil_of(training).imitator
     lessons = Lessons(settings.clone_steps, settings.clone_batch, settings.clone_rate, every_module=True)
-    allowed = sac.actions.allowed(params.free)
+    allowed = imitator.actions.allowed(params.free)
     agents, figures = [], []
     for i in range(config.seeds):
         state = jax.tree.map(lambda x, i=i: x[i], loop.agent)
         key = jax.random.fold_in(jax.random.key(config.seed + i), _CLONE)
-        state, metrics = clone(sac, state, demos, key, allowed=allowed, lessons=lessons)
+        state, metrics = clone(imitator, state, demos, key, allowed=allowed, lessons=lessons)
         agents.append(state)
         figures.append({name: float(value) for name, value in metrics.items()})
     return loop._replace(agent=jax.tree.map(lambda *x: jnp.stack(x), *agents)), figures
