@@ -33,7 +33,11 @@ def learned_from(sac: Sac, key, state, replay, allowed):
     return learn(sac, key, state, Experience(replay, None, jnp.zeros((), int)), allowed, loop=LOOP)
 
 
-LEARN = jax.jit(chex.assert_max_traces(functools.partial(learned_from, AGENT), n=1))
+def own_learn(key, state, replay, allowed):
+    return learned_from(AGENT, key, state, replay, allowed)
+
+
+LEARN = jax.jit(chex.assert_max_traces(own_learn, n=1))
 
 
 def seen(rng, n: int) -> Seen:
@@ -110,7 +114,7 @@ def test_seeds_train_side_by_side():
     """`vmap` over seeds is a loop over seeds."""
     keys = jax.random.split(KEY, 2)
     states = jax.tree.map(lambda *x: jnp.stack(x), *map(INIT, keys))
-    side_by_side = jax.jit(jax.vmap(functools.partial(learned_from, AGENT), (0, 0, None, None)))
+    side_by_side = jax.jit(jax.vmap(own_learn, (0, 0, None, None)))
     together, _ = side_by_side(keys, states, REPLAY, ALLOWED)
     alone = LEARN(keys[1], INIT(keys[1]), REPLAY, ALLOWED)[0]
     chex.assert_trees_all_close(jax.tree.map(lambda x: x[1], together), alone, atol=2e-4)
