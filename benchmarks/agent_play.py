@@ -12,14 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from _common import parser, print_table, save
-from ddsprl.agents import seen_of, turn_of
+from ddsprl.agents import seen_of
 from ddsprl.agents.opening import opened, or_own
+from ddsprl.agents.playing import playing
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.env import EnvParams, evaluate, stage_params
-from ddsprl.evaluation.playing import playing
 from ddsprl.fitting.guess.of_targets import with_guesses
-from ddsprl.training.reports import summary
+from ddsprl.training.match import floors
+from ddsprl.training.records import summary
 from ddsprl.training.restore import LoadedAgent, load_agent
 
 TARGETS, QUICK_TARGETS = 128, 4
@@ -31,32 +32,31 @@ ROUNDS = (0, 1, 2, 4, 6, 10)
 
 def player(loaded: LoadedAgent, mode: str, targets: int) -> Any:
     """Compiled: an evaluation, from the environment's parameters and the rounds of the opening."""
-    agent, env = loaded.agent, loaded.env
+    agent: Any = loaded.agent
+    sac, env = agent.sac, loaded.env
 
-    def act(params: EnvParams, rounds: jax.Array, key: jax.Array, obs: Any) -> Any:
+    def act(params: EnvParams, rounds: jax.Array, key: jax.Array, obs: Any, state: Any) -> Any:
         pick, spread = jax.random.split(key)
-        allowed = agent.actions.allowed(params.free)
-        found = agent.policy(loaded.state.actor, seen_of(obs, loaded.rest), allowed)
+        allowed = sac.actions.allowed(params.free)
+        found = sac.policy(loaded.state.actor, seen_of(obs, agent.sight), allowed)
         likeliest, drawn = jnp.argmax(found.log_module), jax.random.categorical(pick, found.log_module)
         module = likeliest if mode == "likeliest" else drawn
         delta = found.delta.sample(spread).value if mode == "drawn" else found.delta.centre()
-        first = opened(found, allowed, turn_of(obs, env.config.steps), rounds, agent.actions)
+        first = opened(found, allowed, state.t, rounds, sac.actions)
         module, delta = or_own(first, module, delta)
-        return {"module": module, "delta": agent.actions.shown(delta, allowed)[module]}
+        return {"module": module, "delta": sac.actions.shown(delta, allowed)[module]}
 
     @jax.jit
     def run(params, rounds):
         policy = functools.partial(act, params, rounds)
-        return evaluate(
-            env, lambda key, obs, _: policy(key, obs), jax.random.key(SEED), params, count=targets
-        )
+        return evaluate(env, policy, jax.random.key(SEED), params, count=targets)
 
     return run
 
 
 def row(stage: int, way: dict[str, Any], found: Any, params: EnvParams) -> dict[str, Any]:
     """A line of the table; the miss is how far above epsilon those end that are not solved."""
-    figures = summary(found, params.epsilon)
+    figures = summary(found, floors(found.state, params))
     above = np.asarray(found.best_loss - found.state.episode.epsilon)[~np.asarray(found.solved)]
     kept = {name: figures[name] for name in ("median_gap", "success_rate", "median_length")}
     miss = {"median_miss": float(np.median(above)) if above.size else None, "epsilon": float(params.epsilon)}
@@ -70,7 +70,8 @@ def returning_player(loaded: LoadedAgent, targets: int) -> Any:
     @jax.jit
     def run(params):
         policy = functools.partial(act, (loaded.state, True), params)
-        return evaluate(loaded.env, policy, jax.random.key(SEED), params, count=targets)
+        key, memory = jax.random.key(SEED), act.memory()
+        return evaluate(loaded.env, policy, key, params, count=targets, memory=memory)
 
     return run
 
@@ -84,7 +85,8 @@ def main() -> None:
     tune_cpu()
     enable_compilation_cache()
     loaded, targets = load_agent(options.run), QUICK_TARGETS if options.quick else TARGETS
-    shipped = loaded.config.agent.opening
+    settings: Any = loaded.config.agent
+    shipped = settings.opening
     runs = {mode: player(loaded, mode, targets) for mode in MODES}
     ways = [(mode, shipped) for mode in MODES]
     if shipped:

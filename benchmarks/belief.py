@@ -30,18 +30,19 @@ SEED, STAGE, ROUNDS, GROUP = 77, 5, 3, 32
 
 def believed(loaded: LoadedAgent, params: EnvParams, count: int) -> dict[str, np.ndarray]:
     """Targets' knobs `[n, d]`, the agent's after every edit `[n, T + 1, d]`, sounds `[n, samples]`, notes."""
-    agent, env = loaded.agent, loaded.env
-    allowed = agent.actions.allowed(params.free)
-    modules = agent.actions.modules
+    agent: Any = loaded.agent
+    sac, env = agent.sac, loaded.env
+    modules = sac.actions.modules
+    allowed = sac.actions.allowed(params.free)
 
     def episode(key, index):
         obs, state = env.reset_at(key, params, index)
 
         def edit(carry, t):
             obs, state = carry
-            goal = agent.policy(loaded.state.actor, seen_of(obs, loaded.rest), allowed).goal.centre()
+            goal = sac.policy(loaded.state.actor, seen_of(obs, agent.sight), allowed).goal.centre()
             module = t % modules
-            action = {"module": module, "delta": agent.actions.shown(goal, allowed)[module]}
+            action = {"module": module, "delta": sac.actions.shown(goal, allowed)[module]}
             after = env.step(key, state, action, params)
             return (after.obs, after.state), after.state.u
 

@@ -19,7 +19,7 @@ their time is rendering and analysis too. How it goes with 4,096 episodes is mea
 
 import functools
 import statistics
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -69,7 +69,8 @@ class Player:
 
 def stages(many: AutoReset, params: EnvParams) -> dict[str, Any]:
     """The programs, each doing what the one before does and one thing more."""
-    env, chunk = many.env, many.chunk or many.n_envs
+    env: Any = many.env
+    chunk = many.chunk or many.n_envs
     _, state = jax.jit(many.reset)(jax.random.key(0), params)
     u, episode = state.env.u, state.env.episode
 
@@ -92,7 +93,7 @@ def stages(many: AutoReset, params: EnvParams) -> dict[str, Any]:
 
 def players(many: AutoReset, state: ManyState, params: EnvParams) -> dict[str, Any]:
     """Whole steps: `rest`, in which nothing ends, and `with resets`."""
-    step, env = jax.jit(many.step, donate_argnums=1), many.env
+    step, env = jax.jit(many.step, donate_argnums=1), cast(Any, many.env)
     never = params._replace(epsilon=jnp.full_like(params.epsilon, -jnp.inf))
     # The clocks stand far before the end.
     early = state._replace(env=state.env._replace(t=jnp.full(many.n_envs, -(10**6))))

@@ -26,7 +26,6 @@ from _common import parser, print_table, save
 from ddsprl.io.checkpoints import Checkpoints
 from ddsprl.io.run_log import read_log
 from ddsprl.training.options import config_of
-from ddsprl.training.storing import items_of, loop_like
 from ddsprl.training.trainer import prepared
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,7 +113,7 @@ def contents(out: Path) -> tuple[list[Any], list[dict[str, Any]]]:
     run = run_in(out)
     assert run is not None  # it has just ended well
     training = prepared(config_of(run))
-    found = Checkpoints(run / "checkpoints").restore(items_of(loop_like(training)))
+    found = Checkpoints(run / "checkpoints").restore(training.loop_like().items)
     arrays = []
     for x in jax.tree.leaves(found.items):
         is_key = jnp.issubdtype(x.dtype, jax.dtypes.prng_key)

@@ -49,6 +49,14 @@ FITTING_FLOORS = (
     {"inversion"},
     {"findings"},
 )
+# What goes round any environment, and trains any agent in it.
+GENERIC = {
+    *(f"ddsprl/env/{name}.py" for name in ("adapters_gymnasium", "contract", "domain", "episodes")),
+    *(f"ddsprl/env/{name}.py" for name in ("specs", "wrappers")),
+    *(f"ddsprl/training/{name}.py" for name in ("config", "curricula", "loop", "records", "restore")),
+    *(f"ddsprl/training/{name}.py" for name in ("snapshots", "trainer")),
+    *(f"ddsprl/agents/{name}.py" for name in ("contract", "observing", "registry", "replay")),
+}
 MAX_ROOM_FILES = 16
 MAX_PARAMETERS = 8
 
@@ -160,6 +168,19 @@ def test_the_rooms_of_fitting_have_an_order_too(path):
         and (error := floor_error(here, module.split(".")[2], FITTING_FLOORS))
     ]
     assert not errors, errors
+
+
+@pytest.mark.parametrize("path", sources(*PACKAGES), ids=named)
+def test_agents_and_environments_are_known_by_their_tables(path):
+    """An agent is named in its folder and in the registry alone, an environment nowhere in generic code."""
+    inside = {folder.parent for folder in (ROOT / "ddsprl" / "agents").glob("*/__init__.py")}
+    if path.name == "registry.py":
+        inside = set()
+    if named(path) in GENERIC:
+        inside |= {folder.parent for folder in (ROOT / "ddsprl" / "env").glob("*/__init__.py")}
+    barred = tuple(module_name(folder) for folder in inside if not path.is_relative_to(folder))
+    names = [(module, line) for module, line in imported(path, parse(path)) if module.startswith(barred)]
+    assert not names, names
 
 
 def test_no_circle_of_modules():

@@ -83,5 +83,5 @@ def test_a_training(tmp_path):
     assert ddsprl.train.main(given) == 0
     agent = load_agent(tmp_path / "sine-001")
     assert agent.env.instrument.name == "sine"
-    assert agent.config.curriculum.last_stage == agent.stage == 1
-    assert agent.agent.actions.modules == 1
+    assert agent.config.last_stage == agent.stage == 1
+    assert agent.env.action.groups == 1

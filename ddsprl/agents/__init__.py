@@ -1,46 +1,52 @@
-"""Agents: networks, replay and learning; independent of the synthesizer but for `observing`."""
+"""Agents: the contract and the registry, and what agents share; each is a folder of its own.
+
+contract.py registry.py playing.py         what an agent is, which there are, how one plays
+types.py observing.py replay.py            records, observations for networks, a ring of transitions
+networks.py encoder.py distributions.py    actor and critics
+ascent.py imitation.py opening.py returning.py      what may lead an actor beside critics
+sac/                                       soft actor-critic
+"""
 
 from ddsprl.agents.ascent import Ascent
+from ddsprl.agents.contract import Agent, AgentConfig, Choice, Share, Step, View
 from ddsprl.agents.encoder import NetworkConfig
 from ddsprl.agents.observing import (
+    Sight,
     action_spec,
-    memory_of,
-    parts,
     seen_of,
     seen_spec,
+    sight_of,
     transition_of,
-    turn_of,
 )
+from ddsprl.agents.registry import AGENTS
 from ddsprl.agents.replay import Replay, add, empty_replay, sample, stored_bytes
-from ddsprl.agents.returning import Memory
-from ddsprl.agents.sac import AgentAction, Sac, SacConfig, SacState, Temperatures
 from ddsprl.agents.types import ActionSpec, Allowed, Labels, Seen, SeenSpec, Transition
 
 __all__ = [
+    "AGENTS",
     "ActionSpec",
-    "AgentAction",
+    "Agent",
+    "AgentConfig",
     "Allowed",
     "Ascent",
+    "Choice",
     "Labels",
-    "Memory",
     "NetworkConfig",
     "Replay",
-    "Sac",
-    "SacConfig",
-    "SacState",
     "Seen",
     "SeenSpec",
-    "Temperatures",
+    "Share",
+    "Sight",
+    "Step",
     "Transition",
+    "View",
     "action_spec",
     "add",
     "empty_replay",
-    "memory_of",
-    "parts",
     "sample",
     "seen_of",
     "seen_spec",
+    "sight_of",
     "stored_bytes",
     "transition_of",
-    "turn_of",
 ]

@@ -1,79 +1,69 @@
-"""The environment's observations, actions and steps as an agent's records, and back."""
+"""The environment's observations, actions and steps as the networks' records, and back."""
 
+from dataclasses import dataclass
 from itertools import accumulate
 
-import jax
 import jax.numpy as jnp
 
-from ddsprl.agents.returning import Memory
-from ddsprl.agents.types import ActionSpec, Seen, SeenSpec, Transition
-from ddsprl.env.match.observation import Field
-from ddsprl.env.match.types import EnvParams, EnvState, Observation, Timestep
-from synth_jax.params import Table, module_of_knob, modules_of
-
-# `time` is left out because a time limit is no part of the task, `modules` because it comes as `Allowed`.
-REST = ("deltas", "knobs", "best", "note")
+from ddsprl.agents import types
+from ddsprl.agents.types import Seen, SeenSpec, Transition
+from ddsprl.env import Action, ActionSpec, Observation, ObservationSpec, Timestep
 
 
-def parts(*, finite_horizon: bool, guess: bool = False) -> tuple[str, ...]:
-    """Names of what is observed beside the pictures.
+@dataclass(frozen=True)
+class Sight:
+    """What networks read of an observation; hashable.
+
+    Attributes:
+        vectors: names of the vectors, in order.
+        pictures: names of what is and of what is asked for; None without pictures.
+        finite: whether the time is among the vectors, so that a time limit counts as an end.
+    """
+
+    vectors: tuple[str, ...]
+    pictures: tuple[str, str] | None = None
+    finite: bool = False
+
+
+def sight_of(spec: ObservationSpec, *, finite_horizon: bool = False) -> Sight:
+    """What is read in an environment.
 
     Args:
+        spec: of its observations.
         finite_horizon: whether the time limit is a part of the task, and its end an end.
-        guess: whether the environment observes a guess at the target's knobs.
+
+    Raises:
+        ValueError: the time is to be read and is not observed.
     """
-    return REST + ("guess",) * guess + ("time",) * finite_horizon
+    if finite_horizon and spec.clock is None:
+        raise ValueError("loop.finite_horizon is true, but the environment does not observe the time")
+    clock = (spec.clock,) if finite_horizon and spec.clock is not None else ()
+    return Sight(spec.vectors + clock, spec.pictures, finite_horizon)
 
 
-def seen_of(obs: Observation, rest: tuple[str, ...] = REST) -> Seen:
-    """An observation for the networks; leading axes are kept.
-
-    Args:
-        obs: with `current`, `target` and the named parts.
-        rest: names of the other parts, each a vector.
-    """
-    return Seen(jnp.concatenate([obs[name] for name in rest], axis=-1), obs["current"], obs["target"])
+def seen_of(obs: Observation, sight: Sight) -> Seen:
+    """An observation for the networks; leading axes are kept."""
+    rest = jnp.concatenate([obs[name] for name in sight.vectors], axis=-1)
+    return Seen(rest, *(obs[name] for name in sight.pictures or ()))
 
 
-def turn_of(obs: Observation, steps: int) -> jax.Array:
-    """Edits already made in the episode, int; leading axes are kept.
-
-    Args:
-        obs: with `time`.
-        steps: of a whole episode, T.
-    """
-    return jnp.round(obs["time"][..., 0] * steps).astype(jnp.int32)
-
-
-def memory_of(state: EnvState, params: EnvParams, mode: str) -> Memory:
-    """What a player remembers of its own knobs; leading axes are kept.
-
-    Args:
-        state: of the episode.
-        params: of the environment.
-        mode: what its actions are, `delta` or `absolute`.
-    """
-    away = state.best.u - state.u
-    back = 2.0 * state.best.u - 1.0 if mode == "absolute" else away / params.delta_max
-    return Memory(away, back, state.t - state.best.step)
+def seen_spec(spec: ObservationSpec, sight: Sight) -> SeenSpec:
+    """Shapes of `seen_of`."""
+    fields = {field.name: field for field in spec.fields}
+    sizes = [fields[name].size for name in sight.vectors]
+    first = dict(zip(sight.vectors, accumulate(sizes, initial=0), strict=False))
+    picture = None if sight.pictures is None else fields[sight.pictures[0]].shape
+    guess = None if spec.guess is None else (first[spec.guess[0]], first[spec.guess[1]])
+    return SeenSpec(sum(sizes), None if picture is None else (picture[0], picture[1]), guess)
 
 
-def seen_spec(layout: tuple[Field, ...], rest: tuple[str, ...] = REST) -> SeenSpec:
-    """Shapes of `seen_of`, from the environment's layout."""
-    fields = {field.name: field for field in layout}
-    bands, frames = fields["current"].shape
-    first = dict(zip(rest, accumulate((fields[name].size for name in rest), initial=0), strict=False))
-    guess = (first["guess"], first["knobs"]) if "guess" in first else None
-    return SeenSpec(sum(fields[name].size for name in rest), (bands, frames), guess)
-
-
-def action_spec(table: Table) -> ActionSpec:
-    """Modules and knobs of an instrument's table."""
-    return ActionSpec(len(modules_of(table)), tuple(int(i) for i in module_of_knob(table)))
+def action_spec(spec: ActionSpec) -> types.ActionSpec:
+    """Groups of an environment's actions as the networks' modules, and their numbers as knobs."""
+    return types.ActionSpec(spec.groups, spec.group_of_number)
 
 
 def transition_of(
-    obs: Observation, module: jax.Array, delta: jax.Array, step: Timestep, rest: tuple[str, ...] = REST
+    obs: Observation, action: Action, step: Timestep, spec: ActionSpec, sight: Sight
 ) -> Transition:
     """What a step taught; leading axes are kept.
 
@@ -81,11 +71,12 @@ def transition_of(
 
     Args:
         obs: before the step.
-        module: of the action.
-        delta: likewise.
+        action: what was done.
         step: what came back. Behind an automatic reset its last observation is `info["final_obs"]`.
-        rest: as in `seen_of`.
+        spec: of the action.
+        sight: what is read.
     """
     after = step.info.get("final_obs", step.obs)
-    ended = step.terminated | step.truncated if "time" in rest else step.terminated
-    return Transition(seen_of(obs, rest), module, delta, step.reward, ended, seen_of(after, rest))
+    ended = step.terminated | step.truncated if sight.finite else step.terminated
+    module, delta = spec.split(action)
+    return Transition(seen_of(obs, sight), module, delta, step.reward, ended, seen_of(after, sight))

@@ -10,7 +10,7 @@ target. Storing a target once an episode would save a third, and would need a se
 since episodes may end at any step.
 
 A run with demonstrations has a second ring of such rows, each with a mask: so many times `env.steps` as there
-are demonstrations, for every stage, but never more than the first ring has (`ddsprl.training.storing`). The
+are demonstrations, for every stage, but never more than the first ring has (`Training.demos_of_stage`). The
 default run, with 60,000 rows of experience and as many of demonstrations, so holds 1.0 GiB for each seed.
 
 Everything is pure; a caller that donates the ring to its compiled step has it written in place.

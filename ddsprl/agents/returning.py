@@ -17,20 +17,7 @@ import jax.numpy as jnp
 
 from ddsprl.agents.distributions import TanhNormal
 from ddsprl.agents.types import ActionSpec, Allowed
-
-
-class Memory(NamedTuple):
-    """What a player remembers of its episode.
-
-    Attributes:
-        away: from the knobs to those of the best patch, `[d]`, in knob positions.
-        back: deltas that would go there at once, `[d]`, perhaps beyond -1 and 1.
-        since: int scalar, edits since that patch was found.
-    """
-
-    away: jax.Array
-    back: jax.Array
-    since: jax.Array
+from ddsprl.env import WayBack
 
 
 class Return(NamedTuple):
@@ -51,7 +38,7 @@ def returned(
     key: jax.Array,
     own: jax.Array,
     deltas: TanhNormal,
-    memory: Memory,
+    memory: WayBack,
     vain: jax.Array,
     allowed: Allowed,
     actions: ActionSpec,

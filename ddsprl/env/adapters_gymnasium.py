@@ -5,7 +5,8 @@
     envs = GymMatchVector(*make_env(config), num_envs=64)              # gymnasium.vector.VectorEnv
 
 For agents that know neither dictionaries nor hybrid actions, `flat_obs=True` gives one vector and
-`flat_action=True` takes one: four selector logits, then the deltas, all in [-1, 1].
+`flat_action=True` takes one, with values in [-1, 1]; of a module and its deltas the selector's logits, then
+the deltas.
 
 `episodic_reward=EpisodicReward(env, load_embedding("speech"))` adds to the last step of every episode what a
 learned embedding says of its best sound (see `ddsprl.env.match.embedding`), outside the compiled step.
@@ -21,11 +22,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.env.match.actions import from_flat
-from ddsprl.env.match.environment import MatchEnv
-from ddsprl.env.match.observation import bounds
-from ddsprl.env.match.types import EnvParams
-from ddsprl.env.wrappers import AutoReset, Final, default_chunk, final_of
+from ddsprl.env.contract import Environment
+from ddsprl.env.specs import Part, bounds, flatten
+from ddsprl.env.wrappers import AutoReset, default_chunk
 
 try:
     gymnasium: Any = importlib.import_module("gymnasium")
@@ -36,46 +35,58 @@ except ImportError as missing:
     raise ImportError('gymnasium is not installed; it comes with `pip install "ddsprl[gym]"`') from missing
 
 # Rewards `[n]` from parameters, what episodes leave, and which of them ended; an `EpisodicReward` is one.
-Episodic = Callable[[EnvParams, Final, np.ndarray], np.ndarray]
+Episodic = Callable[[Any, Any, np.ndarray], np.ndarray]
 # Its name among the terms in `info["reward"]`.
 EPISODIC = "episodic"
 
 
-def observation_space(env: MatchEnv, *, flat: bool) -> Any:
-    """The space of one observation, from its layout."""
+def observation_space(env: Environment, *, flat: bool) -> Any:
+    """The space of one observation, from its fields."""
+    fields = env.observation.fields
     if flat:
-        return spaces.Box(*bounds(env.layout), dtype=np.float32)
-    boxes = {f.name: spaces.Box(f.low, f.high, f.shape, np.float32) for f in env.layout}
+        return spaces.Box(*bounds(fields), dtype=np.float32)
+    boxes = {f.name: spaces.Box(f.low, f.high, f.shape, np.float32) for f in fields}
     return spaces.Dict(boxes)
 
 
-def action_space(env: MatchEnv, *, flat: bool) -> Any:
-    """The space of one action: module and delta, or logits and deltas in one vector."""
+def action_space(env: Environment, *, flat: bool) -> Any:
+    """The space of one action: as the environment takes it, or one vector."""
     if flat:
-        return spaces.Box(-1.0, 1.0, (len(env.instrument.modules) + env.n_params,), np.float32)
-    delta = spaces.Box(-1.0, 1.0, (env.n_params,), np.float32)
-    return spaces.Dict({"module": spaces.Discrete(len(env.instrument.modules)), "delta": delta})
+        return spaces.Box(-1.0, 1.0, (env.action.flat_size,), np.float32)
+    return _space(env.action.parts)
+
+
+def _space(parts: Any) -> Any:
+    """The space of an action's parts: one, or some by name."""
+    if isinstance(parts, Part):
+        return spaces.Discrete(parts.choices) if parts.choices else spaces.Box(-1.0, 1.0, parts.shape)
+    return spaces.Dict({name: _space(part) for name, part in parts.items()})
 
 
 class _Views:
     """How observations and actions are handed over; shared by both adapters."""
 
-    def __init__(self, env: MatchEnv, params: EnvParams, *, flat_obs: bool, flat_action: bool) -> None:
+    def __init__(self, env: Environment, params: Any, *, flat_obs: bool, flat_action: bool) -> None:
         self.env, self.flat_obs, self.flat_action = env, flat_obs, flat_action
-        self.modules = env.module_mask(params)
+        self.mask = env.mask(params)
 
     def action(self, given: Any) -> Any:
         """Arrays of one or many actions."""
         if not self.flat_action:
-            delta = jnp.asarray(given["delta"], jnp.float32)
-            return {"module": jnp.asarray(given["module"], jnp.int32), "delta": delta}
-        flat = jnp.asarray(given, jnp.float32)
-        decode = from_flat if flat.ndim == 1 else jax.vmap(from_flat, in_axes=(0, None))
-        return decode(flat, self.modules)
+            return _arrays(self.env.action.parts, given)
+        flat, decode = jnp.asarray(given, jnp.float32), self.env.action.from_flat
+        return (decode if flat.ndim == 1 else jax.vmap(decode, in_axes=(0, None)))(flat, self.mask)
 
     def obs(self, obs: Any) -> Any:
         """One or many observations as arrays of their own."""
-        return _numpy(self.env.flat(obs) if self.flat_obs else obs)
+        return _numpy(flatten(obs, self.env.observation.fields) if self.flat_obs else obs)
+
+
+def _arrays(parts: Any, given: Any) -> Any:
+    """The parts of one or many actions as arrays."""
+    if isinstance(parts, Part):
+        return jnp.asarray(given, jnp.int32 if parts.choices else jnp.float32)
+    return {name: _arrays(part, given[name]) for name, part in parts.items()}
 
 
 class GymMatch(gymnasium.Env):
@@ -85,8 +96,8 @@ class GymMatch(gymnasium.Env):
 
     def __init__(
         self,
-        env: MatchEnv,
-        params: EnvParams,
+        env: Environment,
+        params: Any,
         *,
         flat_obs: bool = False,
         flat_action: bool = False,
@@ -96,7 +107,7 @@ class GymMatch(gymnasium.Env):
 
         Args:
             env: the environment.
-            params: of a stage; `set_params` changes them.
+            params: of the environment; `set_params` changes them.
             flat_obs: whether an observation is one vector.
             flat_action: whether an action is one vector.
             episodic_reward: added to the reward of an episode's last step.
@@ -109,10 +120,10 @@ class GymMatch(gymnasium.Env):
         self._reset, self._step = jax.jit(env.reset), jax.jit(env.step)
         self._key = jax.random.key(0)
 
-    def set_params(self, params: EnvParams) -> None:
-        """Another stage's parameters, from the next reset on."""
+    def set_params(self, params: Any) -> None:
+        """Other parameters, from the next reset on."""
         self._params, self._state = params, None
-        self._views.modules = self._views.env.module_mask(params)
+        self._views.mask = self._views.env.mask(params)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -122,7 +133,7 @@ class GymMatch(gymnasium.Env):
         self._key = jax.random.key(int(self.np_random.integers(1 << 31)))
         obs, self._state = self._reset(self._key, self._params)
         self._ended = False
-        return self._views.obs(obs), {"loss": float(self._state.loss)}
+        return self._views.obs(obs), {"loss": float(self._views.env.score(self._state).loss)}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One edit.
@@ -138,7 +149,7 @@ class GymMatch(gymnasium.Env):
         self._ended = terminated or truncated
         reward, info = float(found.reward), _numpy(found.info)
         if self._episodic is not None:
-            final = jax.tree.map(lambda x: x[None], final_of(found.state))
+            final = jax.tree.map(lambda x: x[None], self._views.env.final(found.state))
             bonus = self._episodic(self._params, final, np.array([self._ended]))[0]
             reward, info["reward"] = reward + float(bonus), info["reward"] | {EPISODIC: bonus}
         return self._views.obs(found.obs), reward, terminated, truncated, info
@@ -161,8 +172,8 @@ class GymMatchVector(vector.VectorEnv):
 
     def __init__(
         self,
-        env: MatchEnv,
-        params: EnvParams,
+        env: Environment,
+        params: Any,
         *,
         num_envs: int,
         flat_obs: bool = False,
@@ -174,7 +185,7 @@ class GymMatchVector(vector.VectorEnv):
 
         Args:
             env: the environment.
-            params: of a stage; `set_params` changes them.
+            params: of the environment; `set_params` changes them.
             num_envs: episodes side by side.
             flat_obs: whether an observation is one vector.
             flat_action: whether an action is one vector.
@@ -190,12 +201,13 @@ class GymMatchVector(vector.VectorEnv):
         many = AutoReset(env, num_envs, default_chunk() if chunk is None else chunk)
         # The state is handed over, so that the targets in it are not copied at every step.
         self._reset, self._step = jax.jit(many.reset), jax.jit(many.step, donate_argnums=1)
+        self._score = jax.vmap(env.score)
         self._state: Any = None
 
-    def set_params(self, params: EnvParams) -> None:
-        """Another stage's parameters; running episodes end with the next reset."""
+    def set_params(self, params: Any) -> None:
+        """Other parameters; running episodes end with the next reset."""
         self._params, self._state = params, None
-        self._views.modules = self._views.env.module_mask(params)
+        self._views.mask = self._views.env.mask(params)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -203,7 +215,7 @@ class GymMatchVector(vector.VectorEnv):
         """New episodes everywhere; `options` are ignored."""
         super().reset(seed=seed)
         obs, self._state = self._reset(self._next_key(), self._params)
-        return self._views.obs(obs), {"loss": np.array(self._state.env.loss)}
+        return self._views.obs(obs), {"loss": np.array(self._score(self._state.env).loss)}
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One edit in every episode.
@@ -219,7 +231,7 @@ class GymMatchVector(vector.VectorEnv):
         done, info = terminated | truncated, dict(found.info)
         # Double precision, as gymnasium's own vector environments return rewards.
         reward = np.array(found.reward, np.float64)
-        final_obs, final = info.pop("final_obs"), info.pop("final")
+        final_obs, final, _ = (info.pop(name) for name in ("final_obs", "final", "final_score"))
         ended = _numpy({name: info.pop(name) for name in ("episode_return", "episode_length")})
         if self._episodic is not None:
             bonus = self._episodic(self._params, final, done)

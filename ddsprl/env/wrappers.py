@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ddsprl.env.match.environment import MatchEnv
-from ddsprl.env.match.types import Action, EnvParams, EnvState, Episode, Observation, Timestep
+from ddsprl.env.contract import Environment, State, Timestep
+from ddsprl.env.specs import Action, Observation
 from ddsprl.plant import in_chunks
 
 # New episodes made together, as a part of all: about as many as end at a step when they end one by one.
@@ -40,25 +40,9 @@ class ManyState(NamedTuple):
         lengths: int `[n]`, its steps.
     """
 
-    env: EnvState
+    env: State
     returns: jax.Array
     lengths: jax.Array
-
-
-class Final(NamedTuple):
-    """What an ended episode leaves: enough to render its target and its best sound again.
-
-    Attributes:
-        index: int `[n]`, the target's place in the bucket.
-        u: `[n, d]`, the best knobs.
-        target_key: keys `[n]`.
-        render_key: keys `[n]`.
-    """
-
-    index: jax.Array
-    u: jax.Array
-    target_key: jax.Array
-    render_key: jax.Array
 
 
 @dataclass(frozen=True)
@@ -74,30 +58,29 @@ class AutoReset:
             shorter and more targets are heard, while late states are still met.
     """
 
-    env: MatchEnv
+    env: Environment
     n_envs: int
     chunk: int | None = None
     cut: float = 0.0
 
-    def reset(self, key: jax.Array, params: EnvParams) -> tuple[Observation, ManyState]:
+    def reset(self, key: jax.Array, params: Any) -> tuple[Observation, ManyState]:
         """As many new episodes."""
         keys = jax.random.split(key, self.n_envs)
         obs, state = in_chunks(lambda k: self.env.reset(k, params), self.chunk or self.n_envs, keys)
-        returns = jnp.zeros_like(state.loss)
-        return obs, ManyState(state, returns, jnp.zeros(self.n_envs, jnp.int32))
+        return obs, ManyState(state, jnp.zeros(self.n_envs), jnp.zeros(self.n_envs, jnp.int32))
 
-    def step(self, key: jax.Array, state: ManyState, action: Action, params: EnvParams) -> Timestep:
+    def step(self, key: jax.Array, state: ManyState, action: Action, params: Any) -> Timestep:
         """One edit in every episode.
 
         Args:
             key: feeds the new episodes, and the cuts.
             state: from `reset` or `step`.
-            action: `module` int `[n]`, `delta [n, d]`.
+            action: leaves `[n, ...]`.
             params: shared by all.
 
         Returns:
-            As the raw step, with leading axes. `info` has besides `final_obs`, `final`, `episode_return` and
-            `episode_length`: of every row, to be read where the row ended.
+            As the raw step, with leading axes. `info` has besides `final_obs`, `final`, `final_score`,
+            `episode_return` and `episode_length`: of every row, to be read where the row ended.
         """
         found = self._raw(key, state.env, action, params)
         returns, lengths = state.returns + found.reward, state.lengths + 1
@@ -108,14 +91,15 @@ class AutoReset:
         obs, after = self._renew(key, done, found, params)
         extra = {
             "final_obs": found.obs,
-            "final": final_of(found.state),
+            "final": jax.vmap(self.env.final)(found.state),
+            "final_score": jax.vmap(self.env.score)(found.state),
             "episode_return": returns,
             "episode_length": lengths,
         }
         kept = ManyState(after, jnp.where(done, 0.0, returns), jnp.where(done, 0, lengths))
-        return found._replace(obs=obs, state=kept, info=found.info | extra)  # pyright: ignore[reportArgumentType]
+        return found._replace(obs=obs, state=kept, info=found.info | extra)
 
-    def _raw(self, key: jax.Array, state: EnvState, action: Action, params: EnvParams) -> Timestep:
+    def _raw(self, key: jax.Array, state: State, action: Action, params: Any) -> Timestep:
         """The raw step of all, without copying what does not change."""
 
         def one(state, action):
@@ -129,8 +113,8 @@ class AutoReset:
         return found._replace(state=found.state._replace(episode=state.episode))
 
     def _renew(
-        self, key: jax.Array, done: jax.Array, found: Timestep, params: EnvParams
-    ) -> tuple[Observation, EnvState]:
+        self, key: jax.Array, done: jax.Array, found: Timestep, params: Any
+    ) -> tuple[Observation, Any]:
         """Observations and states with the ended episodes replaced."""
         params, current = jax.lax.stop_gradient((params, (found.obs, found.state)))
         episode, fresh = self._fresh(key, done, current, params)
@@ -143,8 +127,8 @@ class AutoReset:
         return obs, state._replace(episode=episode)
 
     def _fresh(
-        self, key: jax.Array, done: jax.Array, current: tuple[Observation, EnvState], params: EnvParams
-    ) -> tuple[Episode, tuple[Observation, Any]]:
+        self, key: jax.Array, done: jax.Array, current: tuple[Observation, Any], params: Any
+    ) -> tuple[Any, tuple[Observation, Any]]:
         """New episodes in the rows that ended, a chunk at a time; other rows stay.
 
         The episodes are written in place: they are by far the largest part of the state.
@@ -170,7 +154,7 @@ class AutoReset:
             return first + chunk, *rest
 
         obs, state = current
-        begin = (jnp.zeros((), count.dtype), state.episode, (obs, state._replace(episode=None)))  # pyright: ignore
+        begin = (jnp.zeros((), count.dtype), state.episode, (obs, state._replace(episode=None)))
         _, episode, fresh = jax.lax.while_loop(more, renew, begin)
         return episode, fresh
 
@@ -185,16 +169,10 @@ class StopGradients:
 
     env: Any
 
-    def reset(self, key: jax.Array, params: EnvParams) -> tuple[Observation, Any]:
+    def reset(self, key: jax.Array, params: Any) -> tuple[Observation, Any]:
         """As the wrapped one."""
         return jax.lax.stop_gradient(self.env.reset(key, params))
 
-    def step(self, key: jax.Array, state: Any, action: Action, params: EnvParams) -> Timestep:
+    def step(self, key: jax.Array, state: Any, action: Action, params: Any) -> Timestep:
         """As the wrapped one."""
         return jax.lax.stop_gradient(self.env.step(key, state, action, params))
-
-
-def final_of(state: EnvState) -> Final:
-    """What an episode leaves behind."""
-    episode = state.episode
-    return Final(episode.index, state.best.u, episode.target_key, episode.render_key)

@@ -1,11 +1,11 @@
 """What `python -m ddsprl.evaluate` does: load the agent, measure, write, print."""
 
+from ddsprl.agents.playing import Player
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.env import stages_of
 from ddsprl.evaluation.options import EvaluateOptions, check
 from ddsprl.evaluation.page import write_report
-from ddsprl.evaluation.playing import Player
 from ddsprl.evaluation.results import collect
 from ddsprl.evaluation.run import Evaluation, Settings
 from ddsprl.evaluation.tables import markdown

@@ -13,10 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ddsprl.agents.playing import Player, playing
 from ddsprl.env import MatchEnv
 from ddsprl.evaluation import search
 from ddsprl.evaluation.hearing import hear_own, judge, references, snapped
-from ddsprl.evaluation.playing import Player, RandomActions, play, playing
+from ddsprl.evaluation.playing import RandomActions, play
 from ddsprl.evaluation.search import Found, Progress
 from ddsprl.evaluation.suites import Stream, Suite
 from ddsprl.evaluation.tuning import tuned

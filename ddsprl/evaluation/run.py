@@ -10,9 +10,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from ddsprl.agents.playing import Player
 from ddsprl.env import MatchEnv
 from ddsprl.evaluation.methods import methods, reference_piece
-from ddsprl.evaluation.playing import Player
 from ddsprl.evaluation.suites import Suite, make_suite
 from ddsprl.io.sources import source_digest
 from ddsprl.measuring.cells import Job
@@ -122,6 +122,6 @@ def piece_name(stage: int, name: str) -> str:
 def fingerprint(player: Player) -> str:
     """A fingerprint of what an agent has learnt."""
     total = 0
-    for leaf in jax.tree.leaves(player.state.actor):
+    for leaf in jax.tree.leaves(player.state):
         total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), total)
     return f"{total:08x}"

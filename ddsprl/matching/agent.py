@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ddsprl.agents.playing import Player, playing, program
 from ddsprl.env import EnvParams, MatchEnv, recording_targets, stage_params
-from ddsprl.evaluation.playing import Player, playing, program
 from ddsprl.fitting.core.budget import Progress
 from ddsprl.fitting.core.programs import awaited, running
 from ddsprl.fitting.guess.of_targets import with_guesses

@@ -1,6 +1,12 @@
-"""Training: the loop on the device, and what the host does between its calls."""
+"""Training: the loop on the device, and what the host does between its calls.
 
-from ddsprl.training.acting import playing
+config.py fields.py options.py     settings of a run, their names, the command line
+domains.py match.py                kinds of environments that can be trained in
+loop.py records.py snapshots.py    on the device: programs, records, extremes
+trainer.py curricula.py restore.py progress.py interruption.py     on the host
+demonstrations/                    episodes of solvers or of known presets, to begin with
+"""
+
 from ddsprl.training.config import (
     CurriculumConfig,
     LogConfig,
@@ -25,7 +31,6 @@ __all__ = [
     "Training",
     "WarmConfig",
     "checked",
-    "playing",
     "load_agent",
     "make_agent",
 ]

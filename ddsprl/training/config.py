@@ -1,19 +1,25 @@
 """Settings of a training run: `RunConfig`, composed of the rooms' own settings and those of the loop.
 
-An iteration is one step of all episodes together, that is `loop.n_envs` environment steps and
-`agent.updates_per_step` gradient steps. What is to happen every so many iterations happens at the end of the
+Agent and environment are chosen by `agent.name` and `env.name`; each brings its own record of settings.
+
+An iteration is one step of all episodes together, that is `loop.n_envs` environment steps and the gradient
+steps that are due after them. What is to happen every so many iterations happens at the end of the
 first compiled call (`loop.chunk` iterations) that reaches or passes the number.
 """
 
-from dataclasses import dataclass, field, replace
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from ddsprl.agents.sac import SacConfig
-from ddsprl.env.match.curriculum import stages_of
-from ddsprl.env.match.make import config_from, make_matcher
-from ddsprl.env.match.types import EnvConfig
+from ddsprl.agents import AGENTS, AgentConfig
+from ddsprl.env import EnvironmentConfig
+from ddsprl.env.domain import Domain
 from ddsprl.io import UserError
 from ddsprl.io.checks import one_of, plain_name, within
+from ddsprl.training.domains import DOMAINS
 
+AGENT, ENVIRONMENT = "sac", "match"
 SOLVERS = ("hybrid", "cma_es", "adam", "preset")
 
 
@@ -101,24 +107,6 @@ class CurriculumConfig:
     refresh_every: int = 0
     threshold: float | None = None
 
-    @property
-    def begin(self) -> int:
-        """The stage that training begins with."""
-        return self.first_stage if self.enabled else self.last
-
-    @property
-    def last(self) -> int:
-        """The stage that promotion ends at, once the settings were checked.
-
-        Raises:
-            ValueError: they were not.
-        """
-        if self.last_stage is None:
-            raise ValueError(
-                "curriculum.last_stage is of the instrument; ddsprl.training.config.checked settles it"
-            )
-        return self.last_stage
-
 
 @dataclass(frozen=True, kw_only=True)
 class LogConfig:
@@ -151,8 +139,8 @@ class RunConfig:
     """Everything that a run depends on; hashable.
 
     Attributes:
-        env: the environment; its `stage` is the curriculum's business.
-        agent: soft actor-critic, with its networks.
+        env: the environment, one of `ddsprl.training.domains`.
+        agent: one of `ddsprl.agents.registry`, with its networks.
         loop: experience.
         warm: demonstrations and cloning.
         curriculum: stages and evaluations.
@@ -163,8 +151,8 @@ class RunConfig:
         deterministic: on an accelerator, only operations whose results do not vary from run to run.
     """
 
-    env: EnvConfig = field(default_factory=lambda: EnvConfig(history=False))
-    agent: SacConfig = SacConfig()
+    env: EnvironmentConfig = field(default_factory=lambda: DOMAINS[ENVIRONMENT].settings)
+    agent: AgentConfig = field(default_factory=lambda: AGENTS[AGENT].config(name=AGENT))
     loop: LoopConfig = LoopConfig()
     warm: WarmConfig = WarmConfig()
     curriculum: CurriculumConfig = CurriculumConfig()
@@ -173,10 +161,56 @@ class RunConfig:
     seeds: int = 1
     deterministic: bool = False
 
+    @property
+    def domain(self) -> Domain:
+        """What is known of the environment's kind."""
+        return DOMAINS[self.env.name]
+
+    @property
+    def last_stage(self) -> int:
+        """At which promotion ends: as it is set, or the last that there is."""
+        given, stages = self.curriculum.last_stage, self.domain.stages
+        if given is not None:
+            return given
+        return 1 if stages is None else stages.count(self.env)
+
+    @property
+    def all_stages(self) -> tuple[int, ...]:
+        """Numbers of the stages of a run, in order."""
+        if self.domain.stages is None:
+            return (1,)
+        return tuple(range(self.curriculum.first_stage, self.last_stage + 1))
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """Of these, the ones that training goes through."""
+        return self.all_stages if self.curriculum.enabled else self.all_stages[-1:]
+
+
+def settings_for(given: Mapping[str, Any]) -> RunConfig:
+    """The default settings of the agent and the environment that are named among other settings.
+
+    Args:
+        given: by dotted names or nested, or both.
+
+    Raises:
+        UserError: there is no such agent or environment.
+    """
+    agent, env = value_in(given, "agent.name") or AGENT, value_in(given, "env.name") or ENVIRONMENT
+    one_of("agent.name", agent, AGENTS)
+    one_of("env.name", env, DOMAINS)
+    return dataclasses.replace(RunConfig(), agent=AGENTS[agent].config(name=agent), env=DOMAINS[env].settings)
+
+
+def value_in(given: Mapping[str, Any], name: str) -> Any:
+    """What stands under a name of two parts among settings, dotted or nested; None if nothing does."""
+    group, _, inner = name.partition(".")
+    inside = given.get(group)
+    return given.get(name, inside.get(inner) if isinstance(inside, Mapping) else None)
+
 
 # Least and most of every number that is bounded.
 _RANGES: dict[str, tuple[float, float]] = {
-    "agent.opening": (0, 1000),
     "loop.n_envs": (1, 65_536),
     "loop.iterations": (1, 10**9),
     "loop.learn_after": (1, 10**7),
@@ -186,20 +220,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "loop.off_mode": (0.0, 1.0),
     "loop.off_mode_share": (0.0, 1.0),
     "loop.demo_share": (0.0, 0.9),
-    "agent.kickstart": (0.0, 1e3),
-    "agent.kickstart_half": (0, 10**9),
-    "agent.goal_weight": (0.0, 1e3),
-    "agent.imitation_batch": (0, 65_536),
-    "agent.reward_gradient": (0.0, 1e6),
-    "agent.decay_updates": (0, 10**9),
-    "agent.batch": (1, 65_536),
-    "agent.updates_per_step": (1, 1024),
-    "agent.capacity": (1, 10**7),
-    "agent.discount": (0.0, 1.0),
-    "agent.target_rate": (0.0, 1.0),
-    "agent.network.width": (1, 4096),
-    "agent.network.blocks": (0, 64),
-    "agent.network.patch": (1, 64),
     "warm.demonstrations": (0, 65_536),
     "warm.budget": (64, 10**6),
     "warm.clone_steps": (0, 10**7),
@@ -220,58 +240,45 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 
 def checked(config: RunConfig) -> RunConfig:
-    """The settings, if they can be trained with, the instrument's own where they leave something to it.
+    """The settings, if they can be trained with.
 
     Raises:
         UserError: naming the field, its value and what is allowed.
     """
-    for name, (low, high) in _RANGES.items():
-        value = config
-        for part in name.split("."):
-            value = getattr(value, part)
-        within(name, value, low, high)  # pyright: ignore[reportArgumentType]
-    for name in ("actor_rate", "critic_rate", "temperature_rate", "gradient_norm"):
-        within(f"agent.{name}", getattr(config.agent, name), 0, above=True)
-    _check_together(config)
+    entry, domain = AGENTS[config.agent.name], config.domain
     try:
-        env = make_matcher(config_from(config.env))
+        domain.make(config.env)
     except ValueError as error:
         raise UserError(f"env.{error}") from None
-    config = _settled(config, len(stages_of(env.instrument)))
+    ranges = _RANGES | {f"agent.{name}": bounds for name, bounds in entry.ranges.items()}
+    if domain.stages is not None:
+        allowed = (1, domain.stages.count(config.env))
+        ranges |= {f"curriculum.{name}": allowed for name in ("first_stage", "last_stage")}
+    for name, (low, high) in ranges.items():
+        value: Any = config
+        for part in name.split("."):
+            value = getattr(value, part)
+        if value is not None:
+            within(name, value, low, high)
+    try:
+        entry.check(config.agent, config.loop)
+    except ValueError as error:
+        raise UserError(str(error)) from None
     _check_together(config)
     return config
 
 
-def _settled(config: RunConfig, stages: int) -> RunConfig:
-    """The settings with stages that the instrument has."""
-    curriculum = config.curriculum
-    for name in ("first_stage", "last_stage"):
-        value = getattr(curriculum, name)
-        if value is not None and not 1 <= value <= stages:
-            raise UserError(f"curriculum.{name} is {value}, allowed are 1 to {stages}")
-    last = stages if curriculum.last_stage is None else curriculum.last_stage
-    return replace(config, curriculum=replace(curriculum, last_stage=last))
-
-
 def _check_together(config: RunConfig) -> None:
-    curriculum, loop, solver = config.curriculum, config.loop, config.warm.solver
-    one_of("warm.solver", solver, SOLVERS)
-    if config.env.stage != EnvConfig.stage:
-        raise UserError(f"env.stage is {config.env.stage}; give curriculum.first_stage instead")
-    if curriculum.enabled and curriculum.first_stage > curriculum.last:
-        first, last = curriculum.first_stage, curriculum.last
+    curriculum, loop, warm = config.curriculum, config.loop, config.warm
+    one_of("warm.solver", warm.solver, SOLVERS)
+    if curriculum.enabled and curriculum.first_stage > config.last_stage:
+        first, last = curriculum.first_stage, config.last_stage
         raise UserError(f"curriculum.first_stage is {first}, after curriculum.last_stage, {last}")
     if loop.finite_horizon and loop.cut:
         raise UserError(f"loop.cut is {loop.cut}; with loop.finite_horizon only 0")
-    if loop.n_envs > config.agent.capacity:
-        raise UserError(f"agent.capacity is {config.agent.capacity}, allowed are loop.n_envs or more")
-    if loop.learn_after > config.agent.capacity:
-        raise UserError(f"loop.learn_after is {loop.learn_after}, allowed are 1 to agent.capacity")
-    if config.warm.clone_steps and not config.warm.demonstrations:
-        raise UserError(f"warm.clone_steps is {config.warm.clone_steps}; without warm.demonstrations only 0")
-    if config.agent.opening and not (config.env.guess or config.agent.goal_weight):
-        raise UserError(
-            f"agent.opening is {config.agent.opening}; without env.guess and agent.goal_weight, from which "
-            "the actor's belief comes, only 0"
-        )
+    if warm.clone_steps and not warm.demonstrations:
+        raise UserError(f"warm.clone_steps is {warm.clone_steps}; without warm.demonstrations only 0")
+    if warm.demonstrations and not config.domain.demonstrated:
+        name = config.env.name
+        raise UserError(f"warm.demonstrations is {warm.demonstrations}; for env.name {name} only 0")
     plain_name("log.name", config.log.name)

@@ -6,56 +6,37 @@
 
 Between two calls nothing on the device is touched but by the host's reading of the tally and, now and then,
 an evaluation. Every iteration draws from `loop.key` alone, so a stored loop goes on as if never stopped.
+Environment and agent are known by their contracts only.
 """
 
-import dataclasses
 import functools
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from ddsprl.agents import (
-    Ascent,
-    Labels,
-    Replay,
-    Sac,
-    action_spec,
-    add,
-    parts,
-    seen_of,
-    seen_spec,
-    transition_of,
-)
-from ddsprl.agents.ascent import usable
-from ddsprl.agents.opening import OVER
-from ddsprl.env import (
-    AutoReset,
-    EnvParams,
-    ManyState,
-    MatchEnv,
-    Results,
-    Timestep,
-    default_chunk,
-    evaluate,
-)
-from ddsprl.training.acting import Choice, at_random, explore, playing
+from ddsprl.agents import AGENTS, Agent, Choice, Step, View
+from ddsprl.agents.contract import Metrics
+from ddsprl.agents.playing import policy_of
+from ddsprl.env import Action, AutoReset, Environment, ManyState, Results, Timestep, default_chunk, evaluate
 from ddsprl.training.config import RunConfig
-from ddsprl.training.demonstrations.planning import edit_towards
-from ddsprl.training.learning import Metrics, learn
-from ddsprl.training.records import Loop, Tally, new_tally
+from ddsprl.training.records import Loop, new_tally
 from ddsprl.training.snapshots import no_extremes, update_extremes
 
 
-def make_agent(config: RunConfig, env: MatchEnv) -> Sac:
-    """The agent of a run."""
-    rest = parts(finite_horizon=config.loop.finite_horizon, guess=config.env.guess)
-    seen = seen_spec(env.layout, rest)
-    if env.config.action == "absolute":
-        # Positions, not moves: there is no going towards a guess.
-        seen = dataclasses.replace(seen, guess=None)
-    return Sac(config.agent, action_spec(env.instrument.table), seen)
+def make_agent(config: RunConfig, env: Environment) -> Agent:
+    """The agent of a run.
+
+    Raises:
+        ValueError: it needs what the environment does not have.
+    """
+    agent = AGENTS[config.agent.name].make(config.agent, env, config.loop, config.warm.clone_steps > 0)
+    if agent.taught and config.domain.teacher is None:
+        raise ValueError(f"agent: has a teacher, and nobody knows better in env.name {config.env.name}")
+    if agent.pupil is None and config.warm.demonstrations:
+        raise ValueError(f"warm.demonstrations: agent.name {config.agent.name} does not learn from them")
+    return agent
 
 
 @dataclass(frozen=True)
@@ -69,8 +50,8 @@ class Training:
     """
 
     config: RunConfig
-    env: MatchEnv
-    agent: Sac
+    env: Environment
+    agent: Agent
 
     @property
     def many(self) -> AutoReset:
@@ -78,18 +59,8 @@ class Training:
         settings = self.config.loop
         return AutoReset(self.env, settings.n_envs, default_chunk(), settings.cut)
 
-    @property
-    def rest(self) -> tuple[str, ...]:
-        """What is observed beside the pictures."""
-        return parts(finite_horizon=self.config.loop.finite_horizon, guess=self.config.env.guess)
-
-    @property
-    def cloned(self) -> bool:
-        """Whether the actor has learned from demonstrations before training begins."""
-        return self.config.warm.clone_steps > 0
-
     @functools.partial(jax.jit, static_argnums=0)
-    def init(self, keys: jax.Array, params: EnvParams) -> Loop:
+    def init(self, keys: jax.Array, params: Any) -> Loop:
         """New agents and episodes of all seeds, without demonstrations.
 
         Args:
@@ -98,139 +69,97 @@ class Training:
         """
         return over_seeds(self._init, keys, params)
 
-    def _init(self, key: jax.Array, params: EnvParams) -> Loop:
+    def _init(self, key: jax.Array, params: Any) -> Loop:
         agent_key, env_key, loop_key = jax.random.split(key, 3)
         obs, envs = self.many.reset(env_key, params)
         return Loop(
             agent=self.agent.init(agent_key),
-            replay=self.agent.new_replay(masked=True),
-            demos=None,
+            experience=self.agent.new_experience(),
             envs=envs,
             obs=obs,
-            tally=new_tally(),
-            extremes=no_extremes(self.env),
+            memory=self.new_memories(),
+            tally=new_tally(self.agent),
+            extremes=no_extremes(jax.eval_shape(jax.vmap(self.env.final), envs.env)),
             key=loop_key,
             steps=jnp.zeros((), jnp.int32),
-            choices=jnp.zeros((), jnp.int32),
         )
 
     @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
-    def advance(self, loop: Loop, params: EnvParams) -> tuple[Loop, Metrics]:
+    def advance(self, loop: Loop, params: Any) -> tuple[Loop, Metrics]:
         """`loop.chunk` iterations of every seed.
 
         Returns:
-            The loop after them, and the metrics of the last update, leaves `[S]`; NaN before there was one.
+            The loop after them, and the metrics of the last iteration, leaves `[S]`; NaN where nothing was
+            learnt in it.
         """
         return over_seeds(self._chunk, loop, params)
 
-    def _chunk(self, loop: Loop, params: EnvParams) -> tuple[Loop, Metrics]:
+    def _chunk(self, loop: Loop, params: Any) -> tuple[Loop, Metrics]:
         def body(loop, _):
             return self.iterate(loop, params)
 
         loop, metrics = jax.lax.scan(body, loop, None, length=self.config.loop.chunk)
         return loop, jax.tree.map(lambda x: x[-1], metrics)
 
-    def iterate(self, loop: Loop, params: EnvParams) -> tuple[Loop, Metrics]:
+    def iterate(self, loop: Loop, params: Any) -> tuple[Loop, Metrics]:
         """One iteration of one seed."""
         key, act_key, step_key, learn_key = jax.random.split(loop.key, 4)
-        choice = self.choose(act_key, loop)
-        action = choice.action
-        found, played = self._played(step_key, loop, choice, params)
-        step = transition_of(loop.obs, action.module, action.delta, found, self.rest)
-        labels = self.taught(loop.envs, params) if self.agent.taught else None
-        step = step._replace(labels=labels, free=loop.envs.env.episode.free)
-        replay = add(loop.replay, step)
-        agent, metrics = self._learn(learn_key, loop, replay, params, played)
+        views = self.views(loop)
+        choice = self.agent.explore(act_key, loop.agent, loop.experience, views)
+        step = self.played(step_key, loop.envs, views, choice, params)
+        experience = self.agent.remember(loop.experience, step)
+        mask, found = self.env.mask(params), step.found
+        agent, metrics = self.agent.learn(learn_key, loop.agent, experience, step, mask)
         done, info = found.terminated | found.truncated, found.info
+        memory = jax.tree.map(functools.partial(_where, done), self.new_memories(), choice.memory)
+        first_loss = jax.vmap(self.env.score)(found.state.env).loss
         after = loop._replace(
             agent=agent,
-            replay=replay,
+            experience=experience,
             envs=found.state,
             obs=found.obs,
-            tally=count(loop.tally, choice, found),
-            extremes=update_extremes(loop.extremes, done, info["best_loss"], info["final"]),
+            memory=memory,
+            tally=loop.tally.plus(choice, found, first_loss),
+            extremes=update_extremes(loop.extremes, done, info["final_score"].best, info["final"]),
             key=key,
             steps=loop.steps + 1,
-            choices=loop.choices + jnp.max(choice.by_policy).astype(jnp.int32),
         )
         return after, metrics
 
-    def choose(self, key: jax.Array, loop: Loop) -> Choice:
-        """Actions of all episodes, leaves `[n, ...]`; at random before there is anything to learn from."""
-        settings = self.config.loop
-        allowed = jax.vmap(self.agent.actions.allowed)(loop.envs.env.episode.free)
-        keys = jax.random.split(key, settings.n_envs)
-        early = loop.choices < round(settings.off_mode_share * settings.iterations)
-        off_mode = jnp.where(early, settings.off_mode, -1.0)
-        seen, state = seen_of(loop.obs, self.rest), loop.agent
-        # Every other episode begins with the policy itself, which learns nothing from an opening.
-        plain = jnp.arange(settings.n_envs) % 2 == 1
-        turn = jnp.where(plain, OVER, loop.envs.env.t)
+    def views(self, loop: Loop) -> View:
+        """The running episodes as the agent is shown them, leaves `[n, ...]`."""
+        state = loop.envs.env
+        return View(loop.obs, jax.vmap(self.env.episode_mask)(state), state.t, memory=loop.memory)
 
-        def one(key, seen, allowed, turn):
-            return explore(self.agent, key, state, seen, allowed, off_mode, turn)
+    def new_memories(self) -> Any:
+        """What the agent carries at the beginning of episodes, leaves `[n, ...]`."""
+        n = self.config.loop.n_envs
+        return jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *jnp.shape(x))), self.agent.memory())
 
-        chosen = jax.vmap(one)(keys, seen, allowed, turn)
-        if self.cloned:
-            return chosen
-        random = jax.vmap(lambda k, a: at_random(self.agent, k, a))(keys, allowed)
-        enough = loop.replay.filled >= settings.learn_after
-        return jax.tree.map(lambda a, b: jnp.where(enough, a, b), chosen, random)
+    def taught(self, envs: ManyState, params: Any) -> Action:
+        """What one would do who knows the tasks, leaves `[n, ...]`."""
+        teacher = self.config.domain.teacher
+        assert teacher is not None  # checked when the agent was made
+        return jax.vmap(lambda state: teacher(self.env, state, params))(envs.env)
 
-    def taught(self, envs: ManyState, params: EnvParams) -> Labels:
-        """What one would choose who knows the targets' presets, leaves `[n, ...]`; needs no render."""
+    def played(self, key: jax.Array, envs: ManyState, views: View, choice: Choice, params: Any) -> Step:
+        """The step of all episodes, with a teacher's actions and the rewards' slopes where wanted."""
+        group, numbers = self.env.action.split(choice.action)
 
-        def one(state):
-            goal = self.env.instrument.snap(state.episode.u)
-            edit = edit_towards(goal, state, params, self.env, self.agent.actions)
-            return Labels(edit.module, edit.delta)
-
-        return jax.vmap(one)(envs.env)
-
-    def _played(
-        self, key: jax.Array, loop: Loop, choice: Choice, params: EnvParams
-    ) -> tuple[Timestep, Ascent | None]:
-        """The step of all episodes, and how their rewards rise with the deltas, where that is learnt from."""
-        module, delta = choice.action
-
-        def step(delta):
-            found = self.many.step(key, loop.envs, {"module": module, "delta": delta}, params)
+        def step(numbers: jax.Array) -> tuple[jax.Array, Timestep]:
+            found = self.many.step(key, envs, self.env.action.compose(group, numbers), params)
             return jnp.sum(found.reward), found
 
-        if self.config.agent.reward_gradient == 0:
-            return step(delta)[1], None
-        # An episode's reward depends on no other's action, so that the sum has the slopes of all.
-        slope, found = jax.grad(step, has_aux=True)(delta)
-        allowed = jax.vmap(self.agent.actions.allowed)(loop.envs.env.episode.free)
-        seen = seen_of(loop.obs, self.rest)
-        return found, Ascent(choice.key, seen, allowed, module, usable(slope, delta, choice.drawn))
-
-    def _learn(self, key: jax.Array, loop: Loop, replay: Replay, params: EnvParams, played: Ascent | None):
-        """Gradient steps, once there are transitions enough."""
-        settings = self.config.loop
-
-        @jax.jit  # traced once, though its shapes are asked for as well
-        def steps(state):
-            return learn(
-                self.agent,
-                key,
-                state,
-                replay,
-                loop.demos,
-                self.agent.actions.allowed(params.free),
-                demo_share=settings.demo_share,
-                critic_first=settings.critic_first,
-                played=played,
-            )
-
-        def none(state):
-            metrics = jax.eval_shape(steps, state)[1]
-            return state, jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), metrics)
-
-        return jax.lax.cond(replay.filled >= settings.learn_after, steps, none, loop.agent)
+        if self.agent.sloped:
+            # An episode's reward depends on no other's action, so that the sum has the slopes of all.
+            slope, found = jax.grad(step, has_aux=True)(numbers)
+        else:
+            slope, found = None, step(numbers)[1]
+        labels = self.taught(envs, params) if self.agent.taught else None
+        return Step(views, choice, found, params, labels, slope)
 
     @functools.partial(jax.jit, static_argnums=0)
-    def new_episodes(self, loop: Loop, keys: jax.Array, params: EnvParams, chosen: jax.Array) -> Loop:
+    def new_episodes(self, loop: Loop, keys: jax.Array, params: Any, chosen: jax.Array) -> Loop:
         """Other parameters for the chosen seeds: their episodes begin anew, all else is kept.
 
         Args:
@@ -242,17 +171,49 @@ class Training:
 
         def one(parts, key, params, chosen):
             obs, envs = self.many.reset(key, params)
-            return jax.tree.map(lambda new, old: jnp.where(chosen, new, old), (envs, obs), parts)
+            new = envs, obs, self.new_memories()
+            return jax.tree.map(lambda new, old: jnp.where(chosen, new, old), new, parts)
 
-        envs, obs = over_seeds(one, (loop.envs, loop.obs), keys, params, chosen)
-        return loop._replace(envs=envs, obs=obs)
+        parts = loop.envs, loop.obs, loop.memory
+        envs, obs, memory = over_seeds(one, parts, keys, params, chosen)
+        return loop._replace(envs=envs, obs=obs, memory=memory)
 
     @functools.partial(jax.jit, static_argnums=0)
-    def evaluate(self, state, key: jax.Array, params: EnvParams) -> Results:
-        """Episodes of one seed's policy on a held-out bucket, `[episodes]`."""
-        policy = playing(self.agent, state, params, rest=self.rest, steps=self.env.config.steps)
+    def evaluate(self, state: Any, key: jax.Array, params: Any) -> Results:
+        """Episodes of one seed's policy on held-out tasks, `[episodes]`."""
+        policy = policy_of(self.agent, self.env, state, params)
         count = self.config.curriculum.evaluate_episodes
-        return evaluate(self.env, policy, key, params, count=count)
+        return evaluate(self.env, policy, key, params, count=count, memory=self.agent.memory())
+
+    def with_room_for_demos(self, loop: Loop) -> Loop:
+        """The loop with room for the demonstrations of all stages, if there are any; leaves `[S, ...]`."""
+        capacity, pupil = self.demos_of_stage * len(self.config.stages), self.agent.pupil
+        if capacity == 0 or pupil is None:
+            return loop
+        room = jax.vmap(lambda experience: pupil.with_room(experience, capacity))
+        return loop._replace(experience=room(loop.experience))
+
+    @property
+    def demos_of_stage(self) -> int:
+        """Transitions of one stage's demonstrations that are kept at most: all stages have equal room."""
+        wanted, pupil = self.config.warm.demonstrations * self.env.steps, self.agent.pupil
+        return 0 if pupil is None else min(wanted, pupil.most_demos // len(self.config.stages))
+
+    def loop_like(self) -> Loop:
+        """Shapes of a run's loop; nothing is computed."""
+
+        def make():
+            seeds = self.config.seeds
+            example = self.config.domain.example(self.env)
+            params = jax.tree.map(lambda x: jnp.stack([x] * seeds), example)
+            return self.with_room_for_demos(self.init(jax.random.split(jax.random.key(0), seeds), params))
+
+        return jax.eval_shape(make)
+
+
+def _where(rows: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
+    """The new leaf in some rows, the old one elsewhere."""
+    return jnp.where(jnp.reshape(rows, (-1,) + (1,) * (old.ndim - 1)), new, old)
 
 
 def over_seeds(function, *arguments):
@@ -265,23 +226,3 @@ def over_seeds(function, *arguments):
         return jax.vmap(function)(*arguments)
     result = function(*jax.tree.map(lambda x: x[0], arguments))
     return jax.tree.map(lambda x: x[None], result)
-
-
-def count(tally: Tally, choice: Choice, found: Timestep) -> Tally:
-    """The tally with one step of all episodes."""
-    done, begun = found.terminated | found.truncated, cast(ManyState, found.state)
-
-    def of_ended(x):
-        return jnp.sum(jnp.where(done, x, 0.0))
-
-    step = Tally(
-        episodes=jnp.sum(done).astype(jnp.float32),
-        solved=jnp.sum(found.terminated).astype(jnp.float32),
-        returns=of_ended(found.info["episode_return"]),
-        best_loss=of_ended(found.info["best_loss"]),
-        lengths=of_ended(found.info["episode_length"]).astype(jnp.float32),
-        first_loss=of_ended(begun.env.loss),
-        actions=jnp.sum(choice.by_policy),
-        off_mode=jnp.sum(choice.off_mode),
-    )
-    return jax.tree.map(jnp.add, tally, step)

@@ -5,7 +5,7 @@ with `extends: default` holds what differs from `default.yaml` beside it.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -18,7 +18,7 @@ from ddsprl.io.checks import within
 from ddsprl.io.cli import check_options, parse
 from ddsprl.io.runs import open_run
 from ddsprl.io.settings import names, override, read_yaml
-from ddsprl.training.config import RunConfig, checked
+from ddsprl.training.config import RunConfig, checked, settings_for, value_in
 
 PROGRAM = "python -m ddsprl.train"
 DESCRIPTION = (
@@ -32,6 +32,8 @@ EXTENDS = "extends"
 EXPECTED = "fields and their values, such as seed: 1"
 # What may change when a run goes on: how long it lasts, and what it writes down.
 CHANGEABLE = ("loop.iterations", "log.")
+# What decides which other fields there are.
+CHOOSE = ("agent.name", "env.name")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +67,15 @@ def parse_options(arguments: Sequence[str]) -> TrainOptions:
         UserError: an unknown option or field, or a value that cannot be; one line.
         SystemExit: help was asked for, and printed.
     """
-    given = check_options(arguments, (*_OWN, *names(RunConfig())))
     resume, config = _value_of(arguments, "resume"), _value_of(arguments, "config")
     if resume is not None:
-        _check_changes(given)
         run = config_of(Path(resume))
     else:
-        run = load_config(DEFAULT_CONFIG if config is None else Path(config))
+        chosen = {name: value for name in CHOOSE if (value := _value_of(arguments, name)) is not None}
+        run = load_config(DEFAULT_CONFIG if config is None else Path(config), chosen)
+    given = check_options(arguments, (*_OWN, *names(run)))
+    if resume is not None:
+        _check_changes(given)
     default = TrainOptions(run=run)
     options = parse(TrainOptions, arguments, program=PROGRAM, description=DESCRIPTION, default=default)
     if options.stop_at is not None:
@@ -79,17 +83,22 @@ def parse_options(arguments: Sequence[str]) -> TrainOptions:
     return dataclasses.replace(options, run=checked(options.run))
 
 
-def load_config(path: Path) -> RunConfig:
+def load_config(path: Path, chosen: Mapping[str, str] | None = None) -> RunConfig:
     """The settings of a configuration file: its fields over those of the file that it extends, if any.
+
+    Args:
+        path: of the file.
+        chosen: names of agent and environment that go over those of the file.
 
     Raises:
         UserError: there is no such file, or something in it cannot be.
     """
     found = find_config(path)
     given = read_yaml(found, expected=EXPECTED)
-    base = given.pop(EXTENDS, None)
+    base, over = given.pop(EXTENDS, None), {} if chosen is None else chosen
     if base is None:
-        return override(RunConfig(), given, where=str(found))
+        given |= over
+        return override(settings_for(given), given, where=str(found))
     beside = found.with_name(f"{base}.yaml")
     if beside == found or not beside.is_file():
         known = sorted(file.stem for file in found.parent.glob("*.yaml") if file != found)
@@ -99,7 +108,10 @@ def load_config(path: Path) -> RunConfig:
     under = read_yaml(beside, expected=EXPECTED)
     if EXTENDS in under:
         raise UserError(f"{found}: {EXTENDS} is {base!r}, which extends another file itself")
-    return override(override(RunConfig(), under, where=str(beside)), given, where=str(found))
+    given |= over
+    named = {name: x for name in CHOOSE if (x := value_in(given, name)) is not None}
+    plain = settings_for({**under, **named})
+    return override(override(plain, under, where=str(beside)), given, where=str(found))
 
 
 def config_of(path: Path) -> RunConfig:
@@ -108,8 +120,11 @@ def config_of(path: Path) -> RunConfig:
     Raises:
         UserError: there is no such run, or its settings are not those of this version.
     """
-    run = open_run(path)
-    return override(RunConfig(), run.config, where=str(run.path / "config.json"))
+    run, where = open_run(path), path / "config.json"
+    for name in CHOOSE:
+        if value_in(run.config, name) is None:
+            raise UserError(f"{where}: has no {name}: the run is of an earlier version, and cannot be used")
+    return override(settings_for(run.config), run.config, where=str(where))
 
 
 def find_config(path: Path) -> Path:

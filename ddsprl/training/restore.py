@@ -1,19 +1,16 @@
 """An agent out of a run's newest checkpoint, for whoever wants to use it and not to train it on."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from ddsprl.agents import Sac, SacState, parts
-from ddsprl.env import EnvParams, MatchEnv, make_matcher
+from ddsprl.agents import Agent
 from ddsprl.io import UserError
 from ddsprl.io.checkpoints import Checkpoints
 from ddsprl.io.runs import open_run
-from ddsprl.training.acting import playing
 from ddsprl.training.config import RunConfig
 from ddsprl.training.loop import make_agent
 from ddsprl.training.options import config_of
@@ -27,29 +24,20 @@ class LoadedAgent:
     Attributes:
         config: of the run.
         env: its environment.
-        agent: the functions.
-        state: of one seed.
+        agent: its static part.
+        state: what one seed has learnt.
         stage: that this seed had reached.
         iteration: of the checkpoint.
         damaged: newer checkpoints that could not be used, a line each.
     """
 
     config: RunConfig
-    env: MatchEnv
-    agent: Sac
-    state: SacState
+    env: Any
+    agent: Agent
+    state: Any
     stage: int
     iteration: int
     damaged: tuple[str, ...] = ()
-
-    @property
-    def rest(self) -> tuple[str, ...]:
-        """Names of what the networks read beside the pictures."""
-        return parts(finite_horizon=self.config.loop.finite_horizon, guess=self.config.env.guess)
-
-    def policy(self, params: EnvParams) -> Callable[..., Any]:
-        """The policy alone, as `ddsprl.env.evaluate` takes it; `evaluation.playing` returns as well."""
-        return playing(self.agent, self.state, params, rest=self.rest, steps=self.env.config.steps)
 
 
 def load_agent(run: Path, seed: int = 0, *, cloned: bool = False) -> LoadedAgent:
@@ -66,7 +54,7 @@ def load_agent(run: Path, seed: int = 0, *, cloned: bool = False) -> LoadedAgent
     config = config_of(run)
     if not 0 <= seed < config.seeds:
         raise UserError(f"seed is {seed}, {run} has agents 0 to {config.seeds - 1}")
-    env = make_matcher(config.env)
+    env = config.domain.make(config.env)
     agent = make_agent(config, env)
     directory = open_run(run)
     folder = directory.cloned if cloned else directory.checkpoints

@@ -1,33 +1,31 @@
 """Sounds of a run: target and best sound of the best and the worst episode that ended, as WAV files.
 
-On the device, in the loop's carry (small: two losses, two `Final`s):
+On the device, in the loop's carry (small: two losses, and what two episodes leave):
 
-    extremes = no_extremes(env)                                                      # scalars
-    extremes = update_extremes(extremes, done, info["best_loss"], info["final"])     # [n] each, every step
+    extremes = no_extremes(shapes of finals, [n])                                    # scalars
+    extremes = update_extremes(extremes, done, score.best, info["final"])            # [n] each, every step
 
-On the host, now and then (then start over with `no_extremes`; also before the bucket in `params` changes):
+On the host, now and then (then start over with `cleared`; also before the tasks in `params` change):
 
     snapshots = Snapshots(run.audio, env, keep=10)
     snapshots.write(iteration, extremes, params)
 
-No sound is kept on the device: what an episode leaves is enough to render both again, with the same noise.
+An environment that makes no sounds leaves none. No sound is kept on the device: what an episode leaves is
+enough to render both again, with the same noise.
 """
 
 import contextlib
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.env.match.environment import MatchEnv
-from ddsprl.env.match.types import EnvParams
-from ddsprl.env.wrappers import Final
+from ddsprl.env import Environment
 from ddsprl.io.audio import write_wav
 from ddsprl.io.errors import UserError
-from synth_jax import Note
 
 # Silence between the probes of a file.
 GAP_S = 0.1
@@ -38,12 +36,12 @@ class Ended(NamedTuple):
     """One ended episode, scalars.
 
     Attributes:
-        loss: of its best sound; not finite when there is none.
-        final: to render it again.
+        loss: of its best point; not finite when there is none.
+        final: what it left, to render it again.
     """
 
     loss: jax.Array
-    final: Final
+    final: Any
 
 
 class Extremes(NamedTuple):
@@ -53,25 +51,41 @@ class Extremes(NamedTuple):
     worst: Ended
 
 
-def no_extremes(env: MatchEnv) -> Extremes:
-    """Before any episode has ended."""
+def no_extremes(finals: Any) -> Extremes:
+    """Before any episode has ended.
+
+    Args:
+        finals: shapes of what episodes leave, leaves `[n, ...]`.
+    """
+
+    def blank(leaf: Any) -> jax.Array:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jnp.broadcast_to(jax.random.key(0), leaf.shape[1:])
+        return jnp.zeros(leaf.shape[1:], leaf.dtype)
 
     def nothing(loss: float) -> Ended:
         # Arrays of their own: a program that is given these to write in takes no array twice.
-        u = jnp.zeros_like(env.instrument.default)
-        final = Final(jnp.zeros((), jnp.int32), u, jax.random.key(0), jax.random.key(0))
-        return Ended(jnp.full((), loss, u.dtype), final)
+        return Ended(jnp.full((), loss), jax.tree.map(blank, finals))
 
     return Extremes(best=nothing(jnp.inf), worst=nothing(-jnp.inf))
 
 
-def update_extremes(extremes: Extremes, done: jax.Array, loss: jax.Array, final: Final) -> Extremes:
+def cleared(extremes: Extremes) -> Extremes:
+    """As before any episode had ended; leading axes are kept."""
+    best, worst = extremes
+    return Extremes(
+        best._replace(loss=jnp.full_like(best.loss, jnp.inf)),
+        worst._replace(loss=jnp.full_like(worst.loss, -jnp.inf)),
+    )
+
+
+def update_extremes(extremes: Extremes, done: jax.Array, loss: jax.Array, final: Any) -> Extremes:
     """With one step's episodes; pure, can be vmapped.
 
     Args:
         extremes: so far.
         done: bool `[n]`, which rows ended.
-        loss: `[n]`, of each row's best sound; a row without a finite one does not count.
+        loss: `[n]`, of each row's best point; a row without a finite one does not count.
         final: leaves `[n, ...]`.
     """
     counts = done & jnp.isfinite(loss)
@@ -94,7 +108,7 @@ class Snapshots:
     One of these for every seed, each with a folder of its own.
     """
 
-    def __init__(self, folder: Path, env: MatchEnv, *, keep: int) -> None:
+    def __init__(self, folder: Path, env: Environment, *, keep: int) -> None:
         """Nothing is written yet.
 
         Args:
@@ -103,11 +117,11 @@ class Snapshots:
             keep: newest iterations whose files stay; 0 writes nothing.
         """
         self._folder = Path(folder)
-        self._env = env
+        self._rate = env.sample_rate
         self._keep = keep
-        self._render = jax.jit(self._sounds)
+        self._render = jax.jit(env.sounds)
 
-    def write(self, iteration: int, extremes: Extremes, params: EnvParams) -> tuple[Path, ...]:
+    def write(self, iteration: int, extremes: Extremes, params: Any) -> tuple[Path, ...]:
         """Render and store; nothing for what has not ended yet.
 
         Files of earlier iterations beyond `keep` are deleted, and so are those of later ones: they are from
@@ -116,7 +130,7 @@ class Snapshots:
         Args:
             iteration: names the files.
             extremes: of one seed (scalars).
-            params: of the same seed, with the bucket of the episodes.
+            params: of the same seed, with the tasks of the episodes.
 
         Returns:
             The files.
@@ -124,26 +138,19 @@ class Snapshots:
         Raises:
             UserError: a file cannot be written.
         """
-        if self._keep < 1:
+        if self._keep < 1 or self._rate is None:
             return ()
         written = []
         for name, ended in extremes._asdict().items():
             if np.isfinite(float(ended.loss)):
                 target, found = self._render(ended.final, params)
-                written.append(self._store(f"{iteration:06d}_{name}_target.wav", target))
-                written.append(self._store(f"{iteration:06d}_{name}_found.wav", found))
+                for kind, sound in (("target", target), ("found", found)):
+                    written.append(self._store(f"{iteration:06d}_{name}_{kind}.wav", sound, self._rate))
         if written:
             self._delete_old(iteration)
         return tuple(written)
 
-    def _sounds(self, final: Final, params: EnvParams) -> tuple[jax.Array, jax.Array]:
-        """Target and best sound of an episode, `[p, n]`."""
-        notes = Note(*(leaf[final.index] for leaf in params.targets.notes))
-        target = self._env.target_audio(params, final.index, final.target_key)
-        return target, self._env.render(final.u, notes, final.render_key)
-
-    def _store(self, name: str, sound: jax.Array) -> Path:
-        rate = self._env.instrument.sample_rate
+    def _store(self, name: str, sound: jax.Array, rate: int) -> Path:
         path = self._folder / name
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

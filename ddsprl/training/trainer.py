@@ -12,8 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.env import make_matcher
-from ddsprl.fitting.guess.of_targets import fitting_guess
 from ddsprl.io import UserError
 from ddsprl.io.checkpoints import Checkpoints
 from ddsprl.io.progress import Display
@@ -27,10 +25,8 @@ from ddsprl.training.demonstrations import warm_start
 from ddsprl.training.demonstrations.recording import Demonstrations
 from ddsprl.training.loop import Training, make_agent
 from ddsprl.training.progress import Status
-from ddsprl.training.records import Loop, RunNotes, new_tally
-from ddsprl.training.reports import finite, means, summary
-from ddsprl.training.snapshots import Snapshots, no_extremes
-from ddsprl.training.storing import demos_of_stage, items_of, loop_like, loop_of, with_room_for_demos
+from ddsprl.training.records import Loop, RunNotes, finite, loop_of, new_tally, summary
+from ddsprl.training.snapshots import Snapshots, cleared
 
 # Streams of a seed's keys.
 _INIT, _EVALUATE, _PROMOTE = 0, 1, 2
@@ -40,32 +36,17 @@ def prepared(config: RunConfig) -> Training:
     """The programs of a run, with what can be wrong found out before anything is written.
 
     Raises:
-        UserError: the environment cannot be made, lacks the references of its stages, or observes a guess
-            that is of another instrument.
+        UserError: environment or agent cannot be made of these settings, or one does not suit the other.
     """
     try:
-        env = make_matcher(config.env)
+        env = config.domain.make(config.env)
     except ValueError as error:
         raise UserError(f"env.{error}") from None
-    if config.env.guess:
-        fitting_guess(env)
-    if config.curriculum.enabled:
-        try:
-            Curricula(config, env).thresholds()
-        except ValueError as error:
-            if config.env.epsilon is None:
-                raise UserError(f"env.{error}") from None
-            raise UserError(
-                "curriculum.threshold is not given, and none was committed for this instrument, rate, "
-                "duration, probes and objective; give the median loss under which a stage is passed, or "
-                "curriculum.enabled False"
-            ) from None
-    if config.env.action != "delta" and config.warm.demonstrations:
-        raise UserError(f"warm.demonstrations are deltas, env.action is {config.env.action}; allowed is 0")
-    for name in ("kickstart", "goal_weight", "opening"):
-        if config.env.action != "delta" and getattr(config.agent, name):
-            raise UserError(f"agent.{name} is of deltas, env.action is {config.env.action}; allowed is 0")
-    return Training(config, env, make_agent(config, env))
+    config.domain.check(config, env)
+    try:
+        return Training(config, env, make_agent(config, env))
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def go_on_command(run: RunDirectory) -> str:
@@ -124,7 +105,7 @@ class Trainer:
 
     def _restored(self) -> tuple[Loop, RunNotes]:
         """From the newest checkpoint that is whole."""
-        found = self.checkpoints.restore(items_of(loop_like(self.training)))
+        found = self.checkpoints.restore(self.training.loop_like().items)
         for line in found.damaged:
             self.display.say(f"damaged and left out: {line}")
         for name, (then, now) in self.run.changed_versions().items():
@@ -135,8 +116,8 @@ class Trainer:
         """Demonstrations, cloning, and the evaluation before any training."""
         warm, config = self.training.config.warm, self.training.config
         if warm.demonstrations:
-            self.loop = with_room_for_demos(self.training, self.loop)
-            demos = self._demonstrate(config.curriculum.begin, [True] * config.seeds)
+            self.loop = self.training.with_room_for_demos(self.loop)
+            demos = self._demonstrate(config.stages[0], [True] * config.seeds)
             if warm.clone_steps:
                 self._clone(demos)
         self._evaluate()
@@ -147,8 +128,7 @@ class Trainer:
         self.display.say(f"demonstrations of stage {stage}")
         params = self.curricula.of_stage(stage).own
         demos = warm_start.demonstrations(self.training, self.run.path, stage, params)
-        most = demos_of_stage(self.training.config)
-        self.loop = warm_start.with_demos(self.loop, demos, chosen, most=most)
+        self.loop = warm_start.with_demos(self.training, self.loop, demos, chosen)
         about = demos.about
         record = {
             "kind": "demonstrations",
@@ -166,7 +146,7 @@ class Trainer:
         return demos
 
     def _clone(self, demos: Demonstrations) -> None:
-        params = self.curricula.of_stage(self.training.config.curriculum.begin).own
+        params = self.curricula.of_stage(self.training.config.stages[0]).own
         self.loop, figures = warm_start.with_clones(self.training, self.loop, demos, params)
         for seed, metrics in enumerate(figures):
             self.log.write({"kind": "cloning", "iteration": 0, "seed": seed, **metrics})
@@ -224,7 +204,8 @@ class Trainer:
         done = (self.notes.iteration - iteration) * config.loop.n_envs * config.seeds
         speed = done / (now - before)
         self._logged_at = (now, self.notes.iteration)
-        updates = np.asarray(self.loop.agent.updates)
+        counted, batch = self.training.agent.work(self.loop.agent)
+        updates = np.asarray(counted)
         for seed in range(config.seeds):
             transitions = self.notes.iteration * config.loop.n_envs
             record = {
@@ -234,8 +215,8 @@ class Trainer:
                 "stage": self.curricula.states[seed].stage,
                 "transitions": transitions,
                 "updates": int(updates[seed]),
-                "update_to_data": int(updates[seed]) * config.agent.batch / transitions,
-                **means(jax.tree.map(lambda x, seed=seed: x[seed], tally)),
+                "update_to_data": int(updates[seed]) * batch / transitions,
+                **jax.tree.map(lambda x, seed=seed: x[seed], tally).figures(),
                 **finite({name: float(x[seed]) for name, x in metrics.items()}),
                 "wall_s": self.notes.wall_s,
                 "steps_per_s": speed,
@@ -243,7 +224,8 @@ class Trainer:
             self.log.write(record)
             if seed == 0:
                 self._show(record)
-        fresh = jax.tree.map(lambda x: jnp.zeros((config.seeds, *x.shape), x.dtype), new_tally())
+        none = new_tally(self.training.agent)
+        fresh = jax.tree.map(lambda x: jnp.zeros((config.seeds, *x.shape), x.dtype), none)
         self.loop = self.loop._replace(tally=fresh)
 
     def _show(self, record: dict[str, Any]) -> None:
@@ -258,7 +240,7 @@ class Trainer:
         self.display.update(status.iteration, status.total, status.text, "training")
 
     def _evaluate(self) -> None:
-        """Episodes on held-out presets; promotion where they are good enough."""
+        """Episodes on held-out tasks; promotion where they are good enough."""
         config, begun, promoted = self.training.config.curriculum, time.monotonic(), []
         for seed, key in enumerate(self.keys):
             stage = self.curricula.states[seed].stage
@@ -288,20 +270,23 @@ class Trainer:
             self._promote(promoted)
 
     def _figures(self, seed: int, current: int, key: jax.Array) -> dict[int, dict[str, Any]]:
-        """What a seed's agent reaches on held-out presets of its stage, or of all stages of the run."""
+        """What a seed's agent reaches on held-out tasks of its stage, or of all stages of the run."""
         config = self.training.config.curriculum
         state = jax.tree.map(lambda x: x[seed], self.loop.agent)
         found = {}
-        for stage in range(config.first_stage, config.last + 1) if config.evaluate_all else (current,):
+        domain = self.training.config.domain
+        for stage in self.training.config.all_stages if config.evaluate_all else (current,):
             held_out = self.curricula.held_out(stage)
             draws = key if stage == current else jax.random.fold_in(key, stage)
-            found[stage] = summary(self.training.evaluate(state, draws, held_out), held_out.epsilon)
+            episodes = self.training.evaluate(state, draws, held_out)
+            floor = 0.0 if domain.stages is None else domain.stages.floors(episodes.state, held_out)
+            found[stage] = summary(episodes, floor)
         return found
 
     def _promote(self, promoted: list[bool]) -> None:
         """New parameters and episodes for the seeds that were promoted; they keep what they know."""
         self._new_targets(promoted)
-        if self.loop.demos is not None:
+        if self.training.config.warm.demonstrations:
             stages = {self.curricula.states[i].stage for i, done in enumerate(promoted) if done}
             for stage in sorted(stages):
                 states = zip(self.curricula.states, promoted, strict=True)
@@ -317,14 +302,12 @@ class Trainer:
         self.loop = self.training.new_episodes(self.loop, keys, self.params, jnp.asarray(chosen))
 
     def _snapshot(self) -> None:
-        """Sounds of the first seed's best and worst episode; then these are looked for anew."""
+        """Sounds of the first seed's best and worst episode, if any; then these are looked for anew."""
         if self.training.config.log.snapshots_every == 0:
             return
         first = jax.tree.map(lambda x: x[0], (self.loop.extremes, self.params))
         self.snapshots.write(self.notes.iteration, *first)
-        seeds = self.training.config.seeds
-        fresh = jax.tree.map(lambda x: jnp.stack([x] * seeds), no_extremes(self.training.env))
-        self.loop = self.loop._replace(extremes=fresh)
+        self.loop = self.loop._replace(extremes=cleared(self.loop.extremes))
 
     def _finish(self) -> None:
         """The last evaluation, unless one was just made, or was made before a finished run was resumed."""
@@ -334,4 +317,4 @@ class Trainer:
 
     def _save(self) -> None:
         self.notes.log_bytes = self.log.position()
-        self.checkpoints.save(self.notes.iteration, items_of(self.loop), self.notes.record())
+        self.checkpoints.save(self.notes.iteration, self.loop.items, self.notes.record())

@@ -10,8 +10,8 @@ from ddsprl.agents.encoder import NetworkConfig
 from ddsprl.agents.networks import FIRST_GATE, FIRST_SPEED, Policy
 from ddsprl.agents.opening import OVER, opened
 from ddsprl.agents.sac import Sac, SacConfig
+from ddsprl.agents.sac.acting import explore
 from ddsprl.agents.types import ActionSpec, Seen, SeenSpec
-from ddsprl.training.acting import explore
 
 SPEC = ActionSpec(3, (0, 2, 0, 1, 2))
 # The module in the middle has nothing unlocked; of the first one only one knob is.

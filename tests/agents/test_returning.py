@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.agents import memory_of
 from ddsprl.agents.distributions import TanhNormal
 from ddsprl.agents.encoder import NetworkConfig
-from ddsprl.agents.returning import Memory, Return, returned
+from ddsprl.agents.returning import Return, returned
 from ddsprl.agents.sac import Sac, SacConfig
 from ddsprl.agents.types import ActionSpec, Seen, SeenSpec
+from ddsprl.env import WayBack, make_matcher
 from ddsprl.env.match import actions
 from synth_jax.params import module_of_knob, modules_of
-from tests.env.toy import toy
+from tests.env.toy import toy, toy_config
 
 SPEC = ActionSpec(3, (0, 2, 0, 1, 2))
 # The module in the middle has nothing unlocked; of the first one only one knob is.
@@ -26,9 +26,9 @@ SILENT = TanhNormal(jnp.full(5, 0.4), jnp.full(5, -20.0))
 OWN = jnp.asarray(0)
 
 
-def memory(away: list[float], since: int = 1) -> Memory:
+def memory(away: list[float], since: int = 1) -> WayBack:
     """Of knobs so far from the best ones, where an edit moves a knob by at most 0.2."""
-    return Memory(jnp.array(away), jnp.array(away) / 0.2, jnp.asarray(since))
+    return WayBack(jnp.array(away), jnp.array(away) / 0.2, jnp.asarray(since))
 
 
 def edit(away: list[float], vain: int = 1, deltas: TanhNormal = SILENT) -> Return:
@@ -103,7 +103,7 @@ def test_what_is_remembered_leads_back_in_the_environment(mode):
     u = jnp.clip(best + 0.05, 0.0, 1.0)
     params: Any = SimpleNamespace(delta_max=delta_max)
     state: Any = SimpleNamespace(u=u, t=jnp.asarray(5), best=SimpleNamespace(u=best, step=jnp.asarray(3)))
-    found = memory_of(state, params, mode)
+    found = make_matcher(toy_config(action=mode), instrument=toy()).way_back(state, params)
     assert int(found.since) == 2
     free = jnp.ones(len(table)).at[0].set(0.0)
     for module in range(len(modules_of(table))):

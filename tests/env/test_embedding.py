@@ -9,7 +9,6 @@ import pytest
 
 from ddsprl.env import AutoReset
 from ddsprl.env.match.embedding import EpisodicReward, cosine, load_embedding
-from ddsprl.env.wrappers import final_of
 from ddsprl.features import mel_power
 
 KEY = jax.random.key(2)
@@ -25,7 +24,7 @@ def mean_spectrum(audio: np.ndarray, sample_rate: int) -> np.ndarray:
 def finals(made, n=4):
     begin = jax.jit(jax.vmap(made.env.reset_at, in_axes=(0, None, 0)))
     _, states = begin(jax.random.split(KEY, n), made.cold, jnp.arange(n))
-    return states, jax.vmap(final_of)(states)
+    return states, jax.vmap(made.env.final)(states)
 
 
 def test_cosine():

@@ -13,7 +13,9 @@ RecordEpisodeStatistics = pytest.importorskip("gymnasium.wrappers.vector").Recor
 
 from ddsprl.env import EpisodicReward  # noqa: E402
 from ddsprl.env.adapters_gymnasium import GymMatch, GymMatchVector  # noqa: E402
+from ddsprl.env.domain import Draw  # noqa: E402
 from ddsprl.env.match.embedding import cosine  # noqa: E402
+from tests.env.seeker import Seeker, SeekerConfig, places  # noqa: E402
 
 N = 5
 
@@ -26,6 +28,19 @@ def vectors(made):
 @pytest.mark.parametrize("flat", [False, True])
 def test_check_env(made, flat):
     check_env(GymMatch(made.env, made.cold, flat_obs=flat, flat_action=flat), skip_render_check=True)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_an_environment_of_another_kind_is_adapted_as_well(flat):
+    env = Seeker(SeekerConfig())
+    made = GymMatch(env, places(env, Draw(1)), flat_obs=flat, flat_action=flat)
+    check_env(made, skip_render_check=True)
+    assert made.action_space.shape == (2,)
+    many = GymMatchVector(env, places(env, Draw(1)), num_envs=N, flat_obs=flat)
+    many.reset(seed=0)
+    for _ in range(env.steps):
+        *_, info = many.step(np.zeros((N, 2), np.float32))
+    np.testing.assert_array_equal(info["final_info"]["episode_length"], env.steps)
 
 
 def test_step_before_reset_and_after_the_end(made):

@@ -5,9 +5,11 @@ from typing import NamedTuple
 import jax
 import pytest
 
-from ddsprl.agents import NetworkConfig, Sac, SacConfig, SacState, action_spec, parts, seen_spec
+from ddsprl.agents import Agent, NetworkConfig
+from ddsprl.agents.sac import SAC, SacConfig, SacState
 from ddsprl.env import EnvConfig, MatchEnv, make_matcher
 from ddsprl.evaluation.suites import Suite, make_suite
+from ddsprl.training import LoopConfig
 from synth_jax import Instrument
 from tests.env.toy import toy, toy_config
 
@@ -18,7 +20,7 @@ class TinyAgent(NamedTuple):
     """What a loaded agent is to its users."""
 
     env: MatchEnv
-    agent: Sac
+    agent: Agent
     state: SacState
     stage: int
     iteration: int
@@ -27,9 +29,8 @@ class TinyAgent(NamedTuple):
 
 def tiny_agent(config: EnvConfig, instrument: Instrument | None = None, *, stage: int = 5) -> TinyAgent:
     env = make_matcher(config, instrument=instrument)
-    rest = parts(finite_horizon=False, guess=env.config.guess)
-    spec, seen = action_spec(env.instrument.table), seen_spec(env.layout, rest)
-    agent = Sac(SacConfig(network=NETWORK, capacity=8, batch=2), spec, seen)
+    settings = SacConfig(network=NETWORK, capacity=8, batch=2)
+    agent = SAC.make(settings, env, LoopConfig(), False)
     return TinyAgent(env, agent, jax.jit(agent.init)(jax.random.key(0)), stage, 7)
 
 

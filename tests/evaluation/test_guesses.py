@@ -1,17 +1,13 @@
 """Guesses as a baseline, and as what an agent is told: of the unlocked knobs, for one instrument."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
 from ddsprl.env import EnvConfig, make_matcher
 from ddsprl.evaluation.hearing import hear_own, snapped
 from ddsprl.evaluation.methods import GUESSES, guesses, methods
-from ddsprl.evaluation.playing import playing
 from ddsprl.evaluation.suites import make_suite
 from tests.env.toy import OBJECTIVE, toy, toy_config
-from tests.evaluation.conftest import tiny_agent
 
 CONFIG = EnvConfig(epsilon=0.1, objective=OBJECTIVE, guess=True, steps=4)
 RENDERS = 20
@@ -42,10 +38,3 @@ def test_its_first_preset_is_what_an_agent_is_told(suite):
 def test_they_are_there_for_the_instrument_that_they_were_trained_for_alone(suite):
     assert GUESSES in methods((8,), None, suite.env)
     assert GUESSES not in methods((8,), None, make_matcher(toy_config(), instrument=toy()))
-
-
-def test_an_agent_that_reads_a_guess_is_found_by_its_environment():
-    player = tiny_agent(CONFIG)
-    assert "guess" in playing(player).rest
-    with pytest.raises(ValueError, match="do not fit"):
-        playing(player._replace(env=make_matcher(dataclasses.replace(CONFIG, guess=False))))

@@ -11,7 +11,7 @@ import pytest
 from ddsprl.env import evaluate, make_matcher, stage_params
 from ddsprl.evaluation.hearing import RANDOM_PRESETS, hear, hear_own, judge, references
 from ddsprl.evaluation.methods import do_nothing, random_actions
-from ddsprl.evaluation.playing import Playing, RandomActions, play, playing
+from ddsprl.evaluation.playing import RandomActions, play
 from ddsprl.evaluation.search import Setting, cma_es
 from ddsprl.evaluation.suites import JUDGE_KEYS, SUITE_SEED, Stream, make_suite
 from tests.env.toy import toy, toy_config
@@ -124,15 +124,3 @@ def test_random_actions_stay_in_what_is_unlocked(suite):
     only = suite.params._replace(free=suite.params.free.at[:].set(0.0).at[3].set(1.0))
     modules = {int(act(jax.random.key(i), only)["module"]) for i in range(20)}
     assert modules == {1}
-
-
-def test_an_agents_policy_is_found_by_what_it_reads(player):
-    assert "time" not in playing(player).rest
-    wrong = player._replace(
-        agent=player.agent.__class__(
-            player.agent.config, player.agent.actions, player.agent.seen.__class__(3, None)
-        )
-    )
-    with pytest.raises(ValueError, match="do not fit"):
-        playing(wrong)
-    assert isinstance(playing(player), Playing)

@@ -142,7 +142,7 @@ def test_a_newcomer_is_one_record_and_one_line(monkeypatch):
     assert ObjectiveConfig().terms[-1] == "treble"
     assert config_from({"objective": {"terms": ["mr", "treble"]}}).objective.terms == ("mr", "treble")
     run = override(RunConfig(), {"env.objective.terms": ["treble"]}, where="a file")
-    assert run.env.objective.terms == ("treble",)
+    assert vars(run.env)["objective"].terms == ("treble",)
     asked.clear()
     objective = Objective(ObjectiveConfig(terms=("mr", "treble")), SAMPLE_RATE)
     target = objective.prepare(jnp.asarray(tone()))

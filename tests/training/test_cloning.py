@@ -10,14 +10,14 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from ddsprl.agents import seen_of
+from ddsprl.agents import seen_of, sight_of
 from ddsprl.agents.distributions import TanhNormal, masked_log_softmax
 from ddsprl.agents.imitation import BLUR, MOST_RAW, goal_loss, score
 from ddsprl.agents.networks import Policy
 from ddsprl.agents.types import ActionSpec, Labels
 from ddsprl.env import evaluate
 from ddsprl.io import UserError
-from ddsprl.training.demonstrations.cloning import clone, mean_score, split
+from ddsprl.training.demonstrations.cloning import Lessons, clone, mean_score, split
 from ddsprl.training.demonstrations.recording import Demonstrations
 from tests.training.warm import EPISODES, agent, easy, made, recorded
 
@@ -121,11 +121,8 @@ def cloned():
         before,
         demos,
         jax.random.key(1),
-        steps=300,
-        batch=64,
-        rate=3e-3,
         allowed=sac.actions.allowed(params.free),
-        held_out=0.25,
+        lessons=Lessons(300, 64, 3e-3, held_out=0.25),
     )
     return before, after, metrics
 
@@ -166,12 +163,12 @@ def test_cloning_leaves_everything_but_the_actor(cloned):
 
 def test_the_cloned_actor_beats_doing_nothing(cloned):
     sac, (params, cold, _) = agent(), easy()
-    allowed = sac.actions.allowed(params.free)
+    allowed, sight = sac.actions.allowed(params.free), sight_of(made().env.observation)
 
     @jax.jit
     def run(state, still):
         def policy(key, obs, _):
-            chosen = sac.act(key, state, seen_of(obs), allowed, greedy=True)
+            chosen = sac.act(key, state, seen_of(obs, sight), allowed, greedy=True)
             return {"module": chosen.module, "delta": jnp.where(still, 0.0, chosen.delta)}
 
         return evaluate(made().env, policy, jax.random.key(7), cold, count=EPISODES)
@@ -185,8 +182,7 @@ def test_no_steps_change_nothing():
     sac = agent()
     state = sac.init(jax.random.key(0))
     allowed = sac.actions.allowed(made().params.free)
-    same, metrics = clone(
-        sac, state, recorded(), jax.random.key(1), steps=0, batch=8, rate=1e-3, allowed=allowed
-    )
+    none = Lessons(0, 8, 1e-3)
+    same, metrics = clone(sac, state, recorded(), jax.random.key(1), allowed=allowed, lessons=none)
     jax.tree.map(np.testing.assert_array_equal, same, state)
     assert float(metrics["nll"]) == float(metrics["first_nll"])

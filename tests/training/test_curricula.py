@@ -8,7 +8,8 @@ import pytest
 
 from ddsprl.env import CurriculumState
 from ddsprl.training.config import CurriculumConfig
-from ddsprl.training.curricula import Curricula, mixed
+from ddsprl.training.curricula import Curricula
+from ddsprl.training.match import mixed
 from tests.training.tiny import toy_training
 
 
@@ -54,7 +55,7 @@ def test_all_targets_bring_guesses_where_they_are_observed(monkeypatch):
         u = params.targets.u
         return params._replace(targets=params.targets._replace(guess=np.concatenate([u, u], axis=1)))
 
-    monkeypatch.setattr("ddsprl.training.curricula.with_guesses", guessed)
+    monkeypatch.setattr("ddsprl.training.match.with_guesses", guessed)
     found = curricula(first_stage=2, rehearsal=0.5)
     made = found.of_stage(2)
     for params in made:

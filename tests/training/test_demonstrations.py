@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.agents import action_spec, seen_of
-from ddsprl.agents.observing import REST
+from ddsprl.agents import action_spec, seen_of, sight_of
 from ddsprl.agents.replay import quantize_distance
 from ddsprl.env.match.targets import recording_targets
 from ddsprl.fitting.core.solver import iteration_cost
@@ -23,7 +22,7 @@ from ddsprl.training.demonstrations.planning import (
     edit_towards,
     task_of,
 )
-from ddsprl.training.demonstrations.playing import LINGER, SEGMENT, begin, play
+from ddsprl.training.demonstrations.playing import LINGER, SEGMENT, Way, begin, play
 from ddsprl.training.demonstrations.recording import CPU_GROUP, record
 from synth_jax import Note
 from tests.training.warm import BUDGET, EPISODES, Warm, made, recorded
@@ -35,12 +34,13 @@ NO_DISTURBANCE, WILD = Disturbance(0.0, 0.0), Disturbance(1.0, 1.0)
 def program(name, **settings):
     """Compiled once for all tests."""
     env = made().env
-    spec = action_spec(env.instrument.table)
+    spec = action_spec(env.action)
 
     def whole(key, params, obs, state, goal, disturbance):
         under = begin(env, obs, state)
         steps = env.config.steps
-        return play(env, key, params, state.episode, under, goal, disturbance, steps=steps, **settings)[1]
+        way, given = Way(goal, disturbance, key), {"sight": sight_of(env.observation)} | settings
+        return play(env, params, state.episode, under, way, steps=steps, **given)[1]
 
     functions = {
         "play": whole,
@@ -73,15 +73,17 @@ def played():
 
 
 def test_a_row_is_what_the_environment_gives(played):
-    m = made()
+    m, sight = made(), sight_of(made().env.observation)
     obs, state, *episodes = played
     for rows, _, kept, *_ in episodes:
         current, now = obs, state
         for i in range(int(kept.sum())):
             action = {"module": rows.module[i], "delta": rows.delta[i]}
             found = m.step(jax.random.key(0), now, action, m.cold)
-            np.testing.assert_allclose(rows.rest[i], seen_of(current).rest, rtol=1e-4, atol=1e-4)
-            np.testing.assert_allclose(rows.next_rest[i], seen_of(found.obs).rest, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(rows.rest[i], seen_of(current, sight).rest, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(
+                rows.next_rest[i], seen_of(found.obs, sight).rest, rtol=1e-4, atol=1e-4
+            )
             np.testing.assert_allclose(rows.reward[i], found.reward, rtol=1e-4, atol=1e-4)
             assert bool(rows.terminated[i]) == bool(found.terminated)
             # Rounding may fall the other way where a value lies between two levels.
@@ -139,7 +141,7 @@ def test_a_discrete_knob_is_led_to_the_middle_of_its_choice_until_it_is_heard():
 
 def test_locked_knobs_and_barred_modules_stay_out():
     m = made()
-    spec, tilt = action_spec(m.env.instrument.table), m.index("tilt")
+    spec, tilt = action_spec(m.env.action), m.index("tilt")
     only = m.cold._replace(free=jnp.zeros(m.d).at[tilt].set(1.0))
     _, state = start(only, 0)
     edit = program("edit")(1.0 - state.u, state, only)
@@ -218,7 +220,8 @@ def test_episodes_come_in_the_order_of_their_numbers_with_the_rows_that_the_envi
         rows = np.flatnonzero(demos.episode == i)
         assert len(rows) > LINGER
         for row in rows:
-            np.testing.assert_allclose(demos.rows.rest[row], seen_of(obs).rest, rtol=1e-4, atol=1e-4)
+            rest = seen_of(obs, sight_of(m.env.observation)).rest
+            np.testing.assert_allclose(demos.rows.rest[row], rest, rtol=1e-4, atol=1e-4)
             gap = np.asarray(state.episode.u - state.u)
             np.testing.assert_allclose(
                 demos.labels.delta[row][[3, 4, 5]], np.clip(gap[[3, 4, 5]] / 0.2, -1.0, 1.0), atol=1e-3
@@ -240,7 +243,7 @@ def test_presets_of_recordings_are_not_known():
 
 def test_disturbed_actions_differ_from_labels_and_undisturbed_ones_do_not():
     demos, m = recorded(), made()
-    spec = action_spec(m.env.instrument.table)
+    spec = action_spec(m.env.action)
     clean = spec.belongs[demos.labels.module] * demos.labels.delta
     same = (demos.rows.module == demos.labels.module) & (np.abs(clean - demos.rows.delta).max(axis=1) < 1e-6)
     assert 0.1 < 1.0 - same.mean() < 0.4
@@ -265,7 +268,7 @@ def test_time_among_the_observed_makes_the_time_limit_an_end():
     m = made()
     never = m.cold._replace(epsilon=jnp.float32(-1.0))
     obs, state = start(never)
-    run = program("play", rest=(*REST, "time"))
+    run = program("play", sight=sight_of(made().env.observation, finite_horizon=True))
     found = run(jax.random.key(1), never, obs, state, state.episode.u, WILD)
     np.testing.assert_array_equal(np.flatnonzero(found.rows.terminated), [m.env.config.steps - 1])
     assert not np.asarray(found.solved).any()

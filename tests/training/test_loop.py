@@ -17,10 +17,15 @@ from tests.training.tiny import toy_training
 pytestmark = pytest.mark.slow
 
 
+def match(training: Training) -> Any:
+    """Its environment, as the one that it is."""
+    return training.env
+
+
 @functools.cache
 def stage(training: Training, number: int = 5) -> EnvParams:
     """Of one seed, with a leading axis."""
-    return jax.tree.map(lambda x: x[None], stage_params(training.env, number)[0])
+    return jax.tree.map(lambda x: x[None], stage_params(match(training), number)[0])
 
 
 def keys(*seeds: int) -> jax.Array:
@@ -43,6 +48,16 @@ def traces() -> int:
 
 def data(x):
     return jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x
+
+
+def filled_up(loop):
+    """With transitions enough to choose by the policy."""
+    replay = loop.experience.replay._replace(filled=jnp.asarray(250))
+    return loop._replace(experience=loop.experience._replace(replay=replay))
+
+
+def chosen_in(training, key, loop):
+    return training.agent.explore(key, loop.agent, loop.experience, training.views(loop))
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +90,7 @@ def test_everything_moves_on_and_learning_waits_for_its_transitions(plain, cours
     assert later.agent.updates[0] == 20 - 11
     assert all(np.all(np.isfinite(x)) for x in metrics.values())
     assert later.steps[0] == 20
-    assert later.replay.filled[0] == plain.config.agent.capacity
+    assert later.experience.replay.filled[0] == plain.agent.sac.config.capacity
 
 
 def test_the_same_key_gives_the_same_loop_bit_for_bit(plain, begun, course):
@@ -94,7 +109,7 @@ def test_agents_side_by_side_are_the_agents_one_by_one(begun, course):
     first, second = (jax.tree.map(lambda x, i=i: data(x)[i : i + 1], loop) for i in (0, 1))
     expected = jax.tree.map(data, alone)
     # A rounding may fall on the other side of a level.
-    pictures = [tree.replay.rows.away.astype(int) for tree in (second, expected)]
+    pictures = [tree.experience.replay.rows.away.astype(int) for tree in (second, expected)]
     np.testing.assert_allclose(*pictures, atol=1)
     agents = second.agent, expected.agent
     chex.assert_trees_all_close(*agents, rtol=1e-3, atol=5e-3)
@@ -108,29 +123,30 @@ def test_agents_side_by_side_are_the_agents_one_by_one(begun, course):
 def test_a_promotion_compiles_nothing_anew_and_keeps_the_replay(plain, course):
     before, loop = traces(), course[1][0]
     promoted = plain.new_episodes(loop, keys(3), stage(plain, 1), jnp.array([True]))
-    chex.assert_trees_all_equal(promoted.replay, loop.replay)
+    chex.assert_trees_all_equal(promoted.experience, loop.experience)
     np.testing.assert_array_equal(promoted.envs.env.t, 0)
     kept = plain.new_episodes(loop, keys(3), stage(plain, 1), jnp.array([False]))
     chex.assert_trees_all_equal(kept.obs, loop.obs)
-    start = int(promoted.replay.cursor[0])
-    rows = plain.advance(promoted, stage(plain, 1))[0].replay.rows
+    start = int(promoted.experience.replay.cursor[0])
+    rows = plain.advance(promoted, stage(plain, 1))[0].experience.replay.rows
     assert traces() == before
     # The levels alone are unlocked now.
-    new = (start + np.arange(160)) % plain.config.agent.capacity
+    new = (start + np.arange(160)) % plain.agent.sac.config.capacity
     assert np.all((np.asarray(rows.delta)[0, new] != 0) <= (np.asarray(stage(plain, 1).free) > 0))
 
 
 def test_early_a_fixed_share_of_modules_is_not_the_likeliest(plain, course):
     tally = jax.tree.map(lambda x: float(x[0]), course[3][0].tally)
     # The first twelve iterations are random, and no choices of the policy.
-    assert tally.actions == 16 * (40 - 12)
-    assert 0.2 < tally.off_mode / tally.actions < 0.3
+    share = tally.shares["off_mode"]
+    assert share.whole == 16 * (40 - 12)
+    assert 0.2 < share.part / share.whole < 0.3
     # Of 80 iterations a half, not counting the random ones.
     early, _ = plain.advance(copied(course[3][0]), stage(plain))
     between, _ = plain.advance(early, stage(plain))
-    before = float(between.tally.off_mode[0])
+    before = float(between.tally.shares["off_mode"].part[0])
     later, _ = plain.advance(between, stage(plain))
-    late = (float(later.tally.off_mode[0]) - before) / (16 * 10)
+    late = (float(later.tally.shares["off_mode"].part[0]) - before) / (16 * 10)
     # The policy is still close to uniform over four modules, which is what draws from it then show.
     assert late > 0.5
 
@@ -142,21 +158,21 @@ def test_the_tally_counts_episodes(course):
     assert 0 < tally.lengths <= 20 * 16
     assert tally.best_loss > 0 and tally.first_loss > 0 and tally.returns < 0
     # Without a finite horizon only what was solved has ended.
-    assert float(np.sum(np.asarray(course[0][0].replay.rows.terminated))) == float(
+    assert float(np.sum(np.asarray(course[0][0].experience.replay.rows.terminated))) == float(
         course[0][0].tally.solved[0]
     )
 
 
 def test_with_a_finite_horizon_the_networks_see_the_time(plain):
     """What then counts as an end is tested with `transition_of`."""
-    finite = toy_training(loop__finite_horizon=True)
-    assert finite.rest == (*plain.rest, "time")
-    assert finite.agent.seen.rest == plain.agent.seen.rest + 1
+    finite: Any = toy_training(loop__finite_horizon=True)
+    assert finite.agent.sight.vectors == (*plain.agent.sight.vectors, "time")
+    assert finite.agent.sac.seen.rest == plain.agent.sac.seen.rest + 1
     loop = jax.eval_shape(finite.init, keys(0), stage(finite))
     after, _ = jax.eval_shape(
         finite._chunk, *jax.tree.map(lambda x: jax.eval_shape(lambda y: y[0], x), (loop, stage(finite)))
     )
-    assert after.replay.rows.rest.shape[-1] == finite.agent.seen.rest
+    assert after.experience.replay.rows.rest.shape[-1] == finite.agent.sac.seen.rest
 
 
 def test_evaluations_are_exact(plain, begun):
@@ -171,58 +187,61 @@ def test_the_teacher_leads_to_the_targets(plain, begun):
     """From the knobs to the target's, at full speed where that is far; what is heard right is left alone."""
     params = jax.tree.map(lambda x: x[0], stage(plain))
     envs = jax.tree.map(lambda x: x[0], begun[0].envs)
-    labels = plain.taught(envs, params)
+    module, delta = plain.env.action.split(plain.taught(envs, params))
     instrument, table = plain.env.instrument, plain.env.instrument.table
     goals, heard = (np.asarray(instrument.snap(x)) for x in (envs.env.episode.u, envs.env.u))
     discrete = np.array([spec.choices > 0 for spec in table])
     still = discrete & (np.abs(heard - goals) < 1e-4)
     gap = np.where(still, 0.0, goals - np.asarray(envs.env.u))
-    np.testing.assert_allclose(labels.delta, np.clip(gap / float(params.delta_max), -1, 1), atol=1e-4)
-    far = np.square(gap) @ plain.agent.actions.belongs.T
-    np.testing.assert_array_equal(labels.module, far.argmax(axis=1))
+    np.testing.assert_allclose(delta, np.clip(gap / float(params.delta_max), -1, 1), atol=1e-4)
+    far = np.square(gap) @ plain.agent.sac.actions.belongs.T
+    np.testing.assert_array_equal(module, far.argmax(axis=1))
 
 
 def test_every_other_episode_begins_with_an_opening(begun):
     training = toy_training(agent__opening=1)
     loop = jax.tree.map(lambda x: x[0], begun[0])
-    loop = loop._replace(replay=loop.replay._replace(filled=jnp.asarray(250)))
-    choose = jax.jit(training.choose)
+    loop = filled_up(loop)
+    choose = jax.jit(lambda key, loop: chosen_in(training, key, loop))
     first, modules = choose(keys(1)[0], loop), 4
     opens = np.arange(16) % 2 == 0
-    np.testing.assert_array_equal(first.drawn, ~opens)
+    np.testing.assert_array_equal(first.notes.own, ~opens)
     # The toy's first module has its turn first, and nothing of it counts as the policy's choice.
-    assert not np.any(np.asarray(first.action.module)[opens]) and not np.any(first.by_policy[opens])
+    module, counted = first.action["module"], first.shares["off_mode"].whole
+    assert not np.any(np.asarray(module)[opens]) and not np.any(counted[opens])
     state = loop.envs.env
     late = loop._replace(envs=loop.envs._replace(env=state._replace(t=jnp.full(16, modules))))
-    np.testing.assert_array_equal(choose(keys(1)[0], late).drawn, 1.0)
+    np.testing.assert_array_equal(choose(keys(1)[0], late).notes.own, 1.0)
 
 
 def test_an_actor_learns_from_the_slope_of_the_reward_that_it_was_paid():
     """Slopes against differences of the environment's own steps; then an update by them alone."""
-    training = toy_training(agent__reward_gradient=1.0)
+    training: Any = toy_training(agent__reward_gradient=1.0)
     params = jax.tree.map(lambda x: x[0], stage(training))
     loop = jax.tree.map(lambda x: x[0], training.init(keys(3), stage(training)))
-    filled = loop._replace(replay=loop.replay._replace(filled=jnp.asarray(250)))
+    filled = filled_up(loop)
     key = jax.random.key(5)
 
     @jax.jit
     def play(loop):
-        choice = training.choose(key, loop)
-        return choice, training._played(key, loop, choice, params)
+        views, choice = training.views(loop), chosen_in(training, key, loop)
+        step = training.played(key, loop.envs, views, choice, params)
+        return step, training.agent.played(step)
 
-    choice, (found, played) = play(filled)
-    _, (_, at_random) = play(loop)
+    paid, played = play(filled)
+    _, at_random = play(loop)
     assert played is not None and at_random is not None
     np.testing.assert_array_equal(at_random.slope, 0.0)
     # The deltas are those of the key that is handed on.
-    policy = jax.vmap(lambda k, s, a: training.agent.policy(loop.agent.actor, s, a).delta.sample(k).value)
+    policy = jax.vmap(lambda k, s, a: training.agent.sac.policy(loop.agent.actor, s, a).delta.sample(k).value)
     again = policy(played.key, played.seen, played.allowed)
-    chosen = choice.action.delta != 0
-    np.testing.assert_allclose(np.where(chosen, again, 0.0), choice.action.delta, atol=1e-6)
+    module, delta = (np.asarray(x) for x in training.env.action.split(paid.choice.action))
+    chosen = delta != 0
+    np.testing.assert_allclose(np.where(chosen, again, 0.0), delta, atol=1e-6)
     env, h = training.env, 1e-2
     step = jax.jit(jax.vmap(lambda s, m, d: env.step(key, s, {"module": m, "delta": d}, params).reward))
     # Of the deltas' own slopes, which the policy hears scaled by the room that is left towards them.
-    slope, delta = np.asarray(played.slope), np.asarray(choice.action.delta)
+    slope = np.asarray(played.slope)
     slope = slope / np.maximum(np.where(slope > 0, 1 - delta, 1 + delta), 1e-6)
     # A clamp passes slopes on where differences are 0: knobs that stay between their stops only.
     knobs = np.asarray(loop.envs.env.u) + float(params.delta_max) * delta
@@ -231,12 +250,14 @@ def test_an_actor_learns_from_the_slope_of_the_reward_that_it_was_paid():
     direction = np.where(within, slope, 0.0)
     expected = np.linalg.norm(direction, axis=1)
     direction = direction / np.maximum(expected, 1e-9)[:, None]
-    ends = [step(loop.envs.env, choice.action.module, delta + s * h * direction) for s in (1, -1)]
+    ends = [step(loop.envs.env, module, delta + s * h * direction) for s in (1, -1)]
     difference = (np.asarray(ends[0]) - np.asarray(ends[1])) / (2 * h)
     # Scaled down where it is steep, and no slope at all at kinks (snapped knobs, a new best).
     gentle = (norm < 0.99 * STEEPEST) & (expected > 0.05)
     close = np.abs(difference - expected)[gentle] < 0.03 * expected[gentle]
     assert gentle.sum() >= 5 and close.mean() > 0.7
-    after, metrics = jax.jit(lambda x: training._learn(key, x, x.replay, params, played))(filled)
+    mask = training.env.mask(params)
+    learn = jax.jit(lambda x: training.agent.learn(key, x.agent, x.experience, paid, mask))
+    after, metrics = learn(filled)
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(after.actor))
     assert metrics["reward_slope"] > 0.05

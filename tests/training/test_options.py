@@ -1,6 +1,7 @@
 """What cannot be trained with is refused in one line, before anything is computed or written."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,8 @@ def test_configuration_files(capsys, tmp_path, text, said):
 def test_the_command_line_goes_over_the_file_and_the_file_over_the_defaults(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("loop: {n_envs: 4, chunk: 7}\nagent.critic_rate: 1e-3\n", encoding="utf-8")
-    run = parse_options(["--config", str(path), "--loop.n-envs", "8", "--agent.network.width=12"]).run
+    given = ["--config", str(path), "--loop.n-envs", "8", "--agent.network.width=12"]
+    run: Any = parse_options(given).run
     assert (run.loop.n_envs, run.loop.chunk, run.agent.network.width) == (8, 7, 12)
     assert run.agent.critic_rate == 1e-3
     assert run.loop.off_mode == RunConfig().loop.off_mode
@@ -111,7 +113,7 @@ def test_the_command_line_goes_over_the_file_and_the_file_over_the_defaults(tmp_
 
 def test_lists_truth_values_and_nothing_are_read(tmp_path):
     given = ["--env.objective.terms", "mr", "loud", "--curriculum.enabled", "False", "--env.epsilon", "0.5"]
-    run = parse_options([*given, "--log.tensorboard", "None"]).run
+    run: Any = parse_options([*given, "--log.tensorboard", "None"]).run
     assert run.env.objective.terms == ("mr", "loud")
     assert run.curriculum.enabled is False and run.env.epsilon == 0.5 and run.log.tensorboard is None
 

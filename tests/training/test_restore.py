@@ -16,9 +16,8 @@ from ddsprl.matching.agent import load_search
 from ddsprl.matching.options import MatchOptions, parse_options
 from ddsprl.training.curricula import Curricula
 from ddsprl.training.loop import Training
-from ddsprl.training.reports import summary
+from ddsprl.training.records import summary
 from ddsprl.training.restore import load_agent
-from ddsprl.training.storing import items_of, loop_like
 from ddsprl.training.trainer import _EVALUATE
 from tests.training.tiny import RUN, damaged
 
@@ -36,13 +35,16 @@ def test_it_plays_as_it_did_when_it_was_trained(whole, seed):
     loaded = load_agent(whole, seed)
     assert (loaded.stage, loaded.iteration, loaded.damaged) == (2, END, ())
     training = Training(loaded.config, loaded.env, loaded.agent)
-    stored = Checkpoints(whole / "checkpoints").restore(items_of(loop_like(training))).items["agent"]
+    stored = Checkpoints(whole / "checkpoints").restore(training.loop_like().items).items["agent"]
     assert same(loaded.state, jax.tree.map(lambda x: x[seed], stored))
     assert not same(loaded.state.actor, jax.tree.map(lambda x: x[1 - seed], stored.actor))
     held_out = Curricula(loaded.config, loaded.env).held_out(loaded.stage)
     key = jax.random.key(loaded.config.seed + seed)
     key = jax.random.fold_in(jax.random.fold_in(key, _EVALUATE), END)
-    figures = summary(training.evaluate(loaded.state, key, held_out), held_out.epsilon)
+    found = training.evaluate(loaded.state, key, held_out)
+    stages = loaded.config.domain.stages
+    assert stages is not None
+    figures = summary(found, stages.floors(found.state, held_out))
     log = read_log(whole / "log.jsonl")
     (told,) = (r for r in log if (r["kind"], r.get("seed"), r["iteration"]) == ("evaluation", seed, END))
     assert figures.items() <= told.items()
@@ -80,6 +82,18 @@ def test_what_is_not_there_is_named(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
     with pytest.raises(UserError, match="holds no checkpoint"):
         load_agent(tmp_path / "run")
+
+
+def test_a_run_of_before_is_refused_in_one_line(whole, tmp_path):
+    """Its settings name neither agent nor environment."""
+    run = tmp_path / whole.name
+    shutil.copytree(whole, run, ignore=shutil.ignore_patterns("checkpoints", "audio"))
+    record = json.loads((run / "config.json").read_text())
+    del record["config"]["agent"]["name"]
+    (run / "config.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match="has no agent.name: the run is of an earlier version") as error:
+        load_agent(run)
+    assert "\n" not in str(error.value)
 
 
 def options(sample_rate: int) -> MatchOptions:

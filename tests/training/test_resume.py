@@ -17,7 +17,6 @@ from ddsprl import train
 from ddsprl.io.checkpoints import Checkpoints
 from ddsprl.io.run_log import read_log
 from ddsprl.training.options import config_of
-from ddsprl.training.storing import items_of, loop_like
 from ddsprl.training.trainer import prepared
 from tests.training.tiny import RUN, damaged
 
@@ -45,7 +44,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 def contents(run: Path):
     """Arrays and notes of the newest checkpoint, and the log, without what a clock says."""
     training = prepared(config_of(run))
-    found = Checkpoints(run / "checkpoints").restore(items_of(loop_like(training)))
+    found = Checkpoints(run / "checkpoints").restore(training.loop_like().items)
     notes = {name: x for name, x in found.notes.items() if name not in ("wall_s", "log_bytes")}
     records = [{k: v for k, v in r.items() if k not in WALL} for r in read_log(run / "log.jsonl")]
     return found, notes, records
@@ -88,12 +87,13 @@ def test_a_whole_run_writes_what_it_should(whole):
     assert slopes and all(slope > 0 for slope in slopes)
     assert list((whole / "audio").glob("*.wav"))
     loop = found.items["rest"]
-    assert 0 < int(loop.demos.filled[0]) <= loop.demos.rows.reward.shape[1]
+    replay, demos, _ = loop.experience
+    assert 0 < int(demos.filled[0]) <= demos.rows.reward.shape[1]
     # Rows of both stages, each with its mask and its teacher's choice.
-    masks = np.asarray(loop.replay.rows.free[0])[: int(loop.replay.filled[0])]
+    masks = np.asarray(replay.rows.free[0])[: int(replay.filled[0])]
     assert len(np.unique(masks, axis=0)) == 2
-    assert not np.any(np.asarray(loop.replay.rows.delta[0])[: len(masks)][~masks])
-    assert np.any(np.asarray(loop.replay.rows.labels.delta))
+    assert not np.any(np.asarray(replay.rows.delta[0])[: len(masks)][~masks])
+    assert np.any(np.asarray(replay.rows.labels.delta))
     assert json.loads((whole / "config.json").read_text())["config"]["loop"]["iterations"] == 60
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from ddsprl.env.wrappers import Final, final_of
+from ddsprl.env.match.types import Final
 from ddsprl.io import UserError
-from ddsprl.training.snapshots import Snapshots, in_a_row, no_extremes, update_extremes
+from ddsprl.training.snapshots import Snapshots, cleared, in_a_row, no_extremes, update_extremes
 from tests.env.toy import Made, toy, toy_config
 
 
@@ -22,9 +22,14 @@ def finals(n: int, d: int) -> Final:
     return Final(jnp.arange(n, dtype=jnp.int32), jnp.tile(jnp.arange(n)[:, None] / n, (1, d)), keys, keys)
 
 
+def none(made: Made):
+    """Nothing has ended."""
+    return no_extremes(jax.eval_shape(lambda: finals(1, made.d)))
+
+
 def test_the_extremes_of_what_ended(made):
     update = jax.jit(update_extremes)
-    extremes, final = no_extremes(made.env), finals(4, made.d)
+    extremes, final = none(made), finals(4, made.d)
     same = update(extremes, jnp.zeros(4, bool), jnp.ones(4), final)
     assert jnp.isinf(same.best.loss) and jnp.isinf(same.worst.loss)
     done = jnp.array([True, False, True, True])
@@ -34,13 +39,15 @@ def test_the_extremes_of_what_ended(made):
     assert (float(extremes.best.loss), float(extremes.worst.loss)) == (1.0, 3.0)
     assert (extremes.best.final.index, extremes.worst.final.index) == (2, 2)
     assert extremes.best.final.render_key == final.render_key[2]
+    again = cleared(extremes)
+    assert jnp.isposinf(again.best.loss) and jnp.isneginf(again.worst.loss)
     # A program may be given them to write in: no array is in them twice.
-    leaves = jax.tree.leaves(no_extremes(made.env))
+    leaves = jax.tree.leaves(none(made))
     assert len({id(x) for x in leaves}) == len(leaves)
 
 
 def test_several_seeds_at_once(made):
-    many = jax.tree.map(lambda x: jnp.stack([x, x]), no_extremes(made.env))
+    many = jax.tree.map(lambda x: jnp.stack([x, x]), none(made))
     final = jax.tree.map(lambda x: jnp.stack([x, x]), finals(3, made.d))
     losses = jnp.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
     found = jax.vmap(update_extremes)(many, jnp.ones((2, 3), bool), losses, final)
@@ -50,9 +57,9 @@ def test_several_seeds_at_once(made):
 def test_files_hold_the_sounds_that_were_heard(made, tmp_path):
     _, state = made.reset_at(jax.random.key(3), made.cold, 4)
     step = made.step(jax.random.key(0), state, made.act(0, level=0.7), made.cold)
-    final = jax.tree.map(lambda x: x[None], final_of(step.state))
+    final = jax.tree.map(lambda x: x[None], made.env.final(step.state))
     loss = step.state.best.loss[None]
-    extremes = update_extremes(no_extremes(made.env), jnp.ones(1, bool), loss, final)
+    extremes = update_extremes(none(made), jnp.ones(1, bool), loss, final)
     snapshots = Snapshots(tmp_path / "audio", made.env, keep=2)
     paths = snapshots.write(12, extremes, made.cold)
     assert [path.name for path in paths] == [
@@ -80,13 +87,13 @@ def test_files_hold_the_sounds_that_were_heard(made, tmp_path):
 
 
 def test_nothing_ended_writes_nothing(made, tmp_path):
-    assert Snapshots(tmp_path / "audio", made.env, keep=2).write(1, no_extremes(made.env), made.cold) == ()
+    assert Snapshots(tmp_path / "audio", made.env, keep=2).write(1, none(made), made.cold) == ()
     assert not (tmp_path / "audio").exists()
 
 
 def test_a_place_that_cannot_be_written(made, tmp_path):
     (tmp_path / "file").touch()
-    extremes = update_extremes(no_extremes(made.env), jnp.ones(1, bool), jnp.ones(1), finals(1, made.d))
+    extremes = update_extremes(none(made), jnp.ones(1, bool), jnp.ones(1), finals(1, made.d))
     with pytest.raises(UserError, match="cannot be created"):
         Snapshots(tmp_path / "file" / "audio", made.env, keep=1).write(1, extremes, made.cold)
     assert Snapshots(tmp_path / "file", made.env, keep=0).write(1, extremes, made.cold) == ()

@@ -71,7 +71,8 @@ def toy_training(**changes: Any) -> Training:
     config = override(
         config, {name.replace("__", "."): value for name, value in changes.items()}, where="test"
     )
-    env = make_matcher(config.env, instrument=toy())
+    settings: Any = config.env
+    env = make_matcher(settings, instrument=toy())
     config = dataclasses.replace(config, env=env.config)
     return Training(config, env, make_agent(config, env))
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import jax
 
-from ddsprl.agents import NetworkConfig, Sac, SacConfig, action_spec, seen_spec
+from ddsprl.agents import NetworkConfig, action_spec, seen_spec, sight_of
+from ddsprl.agents.sac import Sac, SacConfig
 from ddsprl.env import EnvParams, stage_params
 from ddsprl.training.demonstrations.recording import Demonstrations, record
 from tests.env.toy import Made, toy, toy_config
@@ -45,4 +46,4 @@ def agent() -> Sac:
     network = NetworkConfig(width=32, blocks=1, patch_features=8, patch_summary=2)
     config = SacConfig(network=network, batch=32, capacity=64)
     env = made().env
-    return Sac(config, action_spec(env.instrument.table), seen_spec(env.layout))
+    return Sac(config, action_spec(env.action), seen_spec(env.observation, sight_of(env.observation)))

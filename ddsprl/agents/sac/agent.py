@@ -1,10 +1,11 @@
 """Soft actor-critic with a hybrid action: `init`, `act`, `update`, pure functions of an explicit state.
 
-    agent = Sac(SacConfig(), action_spec(table), seen_spec(layout))
-    state, replay = agent.init(key), agent.new_replay()
-    action = agent.act(key, state, seen, allowed)            one observation; batch with `vmap`
-    replay = add(replay, transitions)
-    state, metrics = agent.learn(key, state, replay, allowed)
+    sac = Sac(SacConfig(), action_spec(env.action), seen_spec(env.observation, sight))
+    state, replay = sac.init(key), sac.new_replay()
+    action = sac.act(key, state, seen, allowed)              one observation; batch with `vmap`
+    state, metrics = sac.update(key, state, batch, allowed)  one gradient step
+
+These are the networks and their losses; `learner` makes an agent of them, which explores and keeps a ring.
 
 The state is a pytree of arrays: it can be checkpointed whole, and `vmap` over keys trains several seeds side
 by side. The equations stand in `losses`; here they meet the networks.
@@ -29,23 +30,23 @@ import jax.numpy as jnp
 import optax
 
 from ddsprl.agents.ascent import Ascent, ascent_loss
+from ddsprl.agents.contract import Metrics
 from ddsprl.agents.imitation import goal_loss, score
 from ddsprl.agents.networks import Actor, Policy, TwinCritic
 from ddsprl.agents.opening import opened, or_own, rounds_of
-from ddsprl.agents.replay import Replay, empty_replay, sample
-from ddsprl.agents.returning import Memory, returned
+from ddsprl.agents.replay import Replay, empty_replay
+from ddsprl.agents.returning import returned
 from ddsprl.agents.sac import losses
 from ddsprl.agents.sac.config import SacConfig
 from ddsprl.agents.sac.losses import Temperatures
 from ddsprl.agents.sac.records import AgentAction, Beside, Draw, SacState
 from ddsprl.agents.types import ActionSpec, Allowed, Params, Seen, SeenSpec, Transition
-
-Metrics = dict[str, jax.Array]
+from ddsprl.env import WayBack
 
 
 @dataclass(frozen=True)
 class Sac:
-    """The agent; static and hashable.
+    """Networks and losses; static and hashable.
 
     Attributes:
         config: settings.
@@ -90,12 +91,8 @@ class Sac:
     def new_replay(self, *, masked: bool = False) -> Replay:
         """An empty ring of the configured capacity; `masked` where every transition brings its own mask."""
         config = self.config
-        return empty_replay(config.capacity, self.seen, self.actions, labelled=self.taught, masked=masked)
-
-    @property
-    def taught(self) -> bool:
-        """Whether transitions must come with a teacher's choices."""
-        return self.config.kickstart > 0 or self.config.goal_weight > 0
+        labelled = config.teaching.asked
+        return empty_replay(config.capacity, self.seen, self.actions, labelled=labelled, masked=masked)
 
     def policy(self, actor: Params, seen: Seen, allowed: Allowed) -> Policy:
         """What an actor says of one observation."""
@@ -115,7 +112,7 @@ class Sac:
         allowed: Allowed,
         *,
         turn: jax.Array | None = None,
-        memory: Memory | None = None,
+        memory: WayBack | None = None,
         greedy: bool = False,
     ) -> AgentAction:
         """Choose an action at one observation.
@@ -139,35 +136,17 @@ class Sac:
             noise, vain = jax.random.fold_in(key, 2), self._vain(allowed, turn, memory)
             back = returned(noise, module, policy.delta, memory, vain, allowed, self.actions)
             module, delta = jnp.where(back.due, back.module, module), jnp.where(back.due, back.delta, delta)
-        if self.config.opening and turn is not None:
-            first = opened(policy, allowed, turn, self.config.opening, self.actions)
+        rounds = self.config.guidance.opening
+        if rounds and turn is not None:
+            first = opened(policy, allowed, turn, rounds, self.actions)
             module, delta = or_own(first, module, delta)
         return AgentAction(module, self.actions.shown(delta, allowed)[module])
 
-    def _vain(self, allowed: Allowed, turn: jax.Array | None, memory: Memory) -> jax.Array:
+    def _vain(self, allowed: Allowed, turn: jax.Array | None, memory: WayBack) -> jax.Array:
         """Edits without an improvement, int scalar; those of the opening do not count."""
         if turn is None:
             return memory.since
-        return jnp.clip(turn - rounds_of(allowed, self.config.opening), 0, memory.since)
-
-    def learn(
-        self, key: jax.Array, state: SacState, replay: Replay, allowed: Allowed
-    ) -> tuple[SacState, Metrics]:
-        """The gradient steps that belong to one environment step; metrics are those of the last.
-
-        Args:
-            key: of the batches and draws.
-            state: the agent.
-            replay: holds at least one transition.
-            allowed: what actions may be at present.
-        """
-
-        def one(state, key):
-            pick, draw = jax.random.split(key)
-            return self.update(draw, state, sample(pick, replay, self.config.batch), allowed)
-
-        state, metrics = jax.lax.scan(one, state, jax.random.split(key, self.config.updates_per_step))
-        return state, jax.tree.map(lambda x: x[-1], metrics)
+        return jnp.clip(turn - rounds_of(allowed, self.config.guidance.opening), 0, memory.since)
 
     def update(
         self,
@@ -253,8 +232,8 @@ class Sac:
 
     def teaching(self, updates: jax.Array) -> jax.Array:
         """Weight of the imitation loss after so many gradient steps, scalar."""
-        half = self.config.kickstart_half
-        return self.config.kickstart * (jnp.exp2(-updates / half) if half else jnp.ones(()))
+        teaching = self.config.teaching
+        return teaching.kickstart * (jnp.exp2(-updates / teaching.half) if teaching.half else jnp.ones(()))
 
     def imitation_losses(
         self, actor: Params, batch: Transition, allowed: Allowed
@@ -295,24 +274,24 @@ class Sac:
         allowed: Allowed,
         beside: Beside,
     ) -> tuple[SacState, losses.Entropies, Metrics]:
-        weight = self.teaching(state.updates)
+        weight, taught = self.teaching(state.updates), self.config.teaching.asked
 
         def total(actor):
             loss, found = self.actor_loss(actor, key, state, batch.seen, self.each(batch, allowed))
             nll = goal = up = jnp.zeros(())
-            if self.taught:
+            if taught:
                 nll, goal = self.imitation_losses(actor, beside.lessons, allowed)
             if beside.played is not None:
                 up = ascent_loss(lambda *x: self.policy(actor, *x), beside.played, self.actions)
             total = beside.lead * loss + weight * nll
-            total += self.config.goal_weight * goal + self.config.reward_gradient * up
+            total += self.config.teaching.goal_weight * goal + self.config.guidance.reward_gradient * up
             return total, (loss, nll, goal, found)
 
         (_, (loss, nll, goal, found)), slope = jax.value_and_grad(total, has_aux=True)(state.actor)
         change, optimizer = self.actor_optimizer.update(slope, state.actor_optimizer, state.actor)
         actor = optax.apply_updates(state.actor, change)
         metrics = {"actor_loss": loss, "actor_gradient": optax.tree.norm(slope)}
-        if self.taught:
+        if taught:
             metrics |= {"imitation_loss": nll, "imitation_weight": weight, "goal_loss": goal}
         if beside.played is not None:
             metrics["reward_slope"] = jnp.mean(jnp.linalg.norm(beside.played.slope, axis=-1))

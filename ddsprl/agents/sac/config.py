@@ -1,15 +1,56 @@
-"""Settings of soft actor-critic."""
+"""Settings of soft actor-critic: flat, as files and the command line name them, and in groups, as code does.
+
+config.teaching        what is learnt from a teacher
+config.guidance        what leads the actor beside critics and teacher
+"""
 
 from dataclasses import dataclass
 
+from ddsprl.agents.contract import AgentConfig
 from ddsprl.agents.encoder import NetworkConfig
 
 
+@dataclass(frozen=True)
+class Teaching:
+    """What is learnt from a teacher's choices; see `ddsprl.agents.imitation`.
+
+    Attributes:
+        kickstart: weight of doing as the teacher, at the first gradient step.
+        half: gradient steps in which that weight halves; 0 keeps it.
+        goal_weight: weight of the belief about the teacher's choices.
+        batch: transitions of both losses, drawn apart; 0 takes those of the gradient step.
+    """
+
+    kickstart: float
+    half: int
+    goal_weight: float
+    batch: int
+
+    @property
+    def asked(self) -> bool:
+        """Whether transitions must come with a teacher's choices."""
+        return self.kickstart > 0 or self.goal_weight > 0
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """What leads the actor beside critics and teacher.
+
+    Attributes:
+        opening: rounds at an episode's beginning that follow the actor's belief, see `ddsprl.agents.opening`.
+        reward_gradient: weight of the reward's own gradient, see `ddsprl.agents.ascent`.
+    """
+
+    opening: int
+    reward_gradient: float
+
+
 @dataclass(frozen=True, kw_only=True)
-class SacConfig:
+class SacConfig(AgentConfig):
     """How an agent learns; hashable.
 
     Attributes:
+        name: under which it stands in the registry.
         network: sizes of actor and critic.
         discount: gamma, of a step.
         batch: transitions of one gradient step.
@@ -42,6 +83,7 @@ class SacConfig:
         tune_temperatures: False keeps them as they start.
     """
 
+    name: str = "sac"
     network: NetworkConfig = NetworkConfig()
     discount: float = 0.97
     batch: int = 256
@@ -65,3 +107,13 @@ class SacConfig:
     first_discrete_temperature: float = 0.1
     first_continuous_temperature: float = 0.1
     tune_temperatures: bool = True
+
+    @property
+    def teaching(self) -> Teaching:
+        """What is learnt from a teacher."""
+        return Teaching(self.kickstart, self.kickstart_half, self.goal_weight, self.imitation_batch)
+
+    @property
+    def guidance(self) -> Guidance:
+        """What leads the actor beside critics and teacher."""
+        return Guidance(self.opening, self.reward_gradient)

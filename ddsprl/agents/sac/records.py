@@ -6,6 +6,7 @@ import jax
 
 from ddsprl.agents.ascent import Ascent
 from ddsprl.agents.networks import Policy
+from ddsprl.agents.replay import Replay
 from ddsprl.agents.sac.losses import Temperatures
 from ddsprl.agents.types import Params, Transition
 
@@ -32,6 +33,20 @@ class SacState(NamedTuple):
     critic_optimizer: Any
     temperature_optimizer: Any
     updates: jax.Array
+
+
+class Experience(NamedTuple):
+    """What it keeps.
+
+    Attributes:
+        replay: a ring of transitions.
+        demos: a ring of demonstrations, mixed into batches and never overwritten; None without.
+        choices: int32 scalar, steps so far in which the policy had several modules to choose from.
+    """
+
+    replay: Replay
+    demos: Replay | None
+    choices: jax.Array
 
 
 class AgentAction(NamedTuple):

@@ -12,11 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.env.match.types import Action
+from ddsprl.env.specs import Action
 from synth_jax.params import Table, clip_unit, module_of_knob, modules_of
 
 MODES = ("delta", "absolute")
-_BARRED = -1e9  # finite, so that a selector with nothing unlocked still picks something
 
 
 def module_mask(free: jax.Array, table: Table) -> jax.Array:
@@ -63,21 +62,7 @@ def apply(u: jax.Array, move: jax.Array) -> tuple[jax.Array, jax.Array]:
     return moved, moved - u
 
 
-def from_flat(flat: jax.Array, modules: jax.Array) -> Action:
-    """An action from one vector `[m + d]`: selector logits, then deltas.
-
-    The module is the highest logit among those with something unlocked.
-
-    Args:
-        flat: `[m + d]`.
-        modules: mask `[m]`.
-    """
-    count = modules.shape[0]
-    logits = jnp.where(modules > 0, flat[:count], _BARRED)
-    return {"module": jnp.argmax(logits), "delta": flat[count:]}
-
-
 def to_flat(action: Action, modules: int) -> jax.Array:
-    """The vector `[m + d]` that `from_flat` reads as `action`: logits 1 and -1 of so many modules."""
+    """The vector `[m + d]` that a `Selector` reads as `action`: logits 1 and -1 of so many modules."""
     logits = jnp.where(jnp.arange(modules) == action["module"], 1.0, -1.0)
     return jnp.concatenate([logits, action["delta"]])

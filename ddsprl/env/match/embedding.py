@@ -21,8 +21,7 @@ import numpy as np
 import soxr
 
 from ddsprl.env.match.environment import MatchEnv
-from ddsprl.env.match.types import EnvParams
-from ddsprl.env.wrappers import Final
+from ddsprl.env.match.types import EnvParams, Final
 from synth_jax.params import nearest_hint
 
 Embedding = Callable[[np.ndarray, int], np.ndarray]

@@ -14,30 +14,30 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ddsprl.env.contract import Environment, Score, Timestep, WayBack
 from ddsprl.env.match import actions
 from ddsprl.env.match.curriculum import free_mask
-from ddsprl.env.match.observation import Field, flatten, hear, layout, note_row, observe
+from ddsprl.env.match.observation import VECTORS, hear, layout, note_row, observe
 from ddsprl.env.match.reward import Judgement, judge, reward_terms
 from ddsprl.env.match.types import (
-    Action,
     Best,
     EnvConfig,
     EnvParams,
     EnvState,
     Episode,
+    Final,
     Heard,
     History,
-    Observation,
-    Timestep,
 )
+from ddsprl.env.specs import Action, Field, Observation, ObservationSpec, Selector, flatten
 from ddsprl.losses.objective import Objective
 from ddsprl.plant import Plant
 from synth_jax import Instrument, Note
-from synth_jax.params import clip_unit
+from synth_jax.params import clip_unit, module_of_knob
 
 
 @dataclass(frozen=True)
-class MatchEnv:
+class MatchEnv(Environment):
     """Preset matching; static and hashable.
 
     Attributes:
@@ -64,6 +64,32 @@ class MatchEnv:
         return layout(self.instrument, self.config.probes, guess=self.config.guess)
 
     @property
+    def steps(self) -> int:
+        """T, the edits of a whole episode."""
+        return self.config.steps
+
+    @property
+    def observation(self) -> ObservationSpec:
+        """What is observed, and how networks read it."""
+        told = self.config.guess
+        # Where actions name positions there is no going towards a guess.
+        towards = ("guess", "knobs") if told and self.config.action == "delta" else None
+        return ObservationSpec(
+            self.layout, VECTORS + ("guess",) * told, ("current", "target"), "time", towards
+        )
+
+    @property
+    def action(self) -> Selector:
+        """A module and the deltas of its knobs."""
+        owners = module_of_knob(self.instrument.table)
+        return Selector(len(self.instrument.modules), tuple(int(i) for i in owners))
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.instrument.sample_rate
+
+    @property
     def n_params(self) -> int:
         """Number of knobs, d."""
         return self.instrument.n_params
@@ -75,8 +101,12 @@ class MatchEnv:
     def reset(self, key: jax.Array, params: EnvParams) -> tuple[Observation, EnvState]:
         """A new episode with a target drawn from the bucket."""
         choice, rest = jax.random.split(key)
-        index = jax.random.randint(choice, (), 0, jnp.shape(params.targets.notes.midi)[0])
+        index = jax.random.randint(choice, (), 0, self.count(params))
         return self.reset_at(rest, params, index)
+
+    def count(self, params: EnvParams) -> int:
+        """Targets in the bucket."""
+        return jnp.shape(params.targets.notes.midi)[0]
 
     def reset_at(self, key: jax.Array, params: EnvParams, index: jax.Array) -> tuple[Observation, EnvState]:
         """A new episode with the bucket's target at `index`, scalar int.
@@ -133,6 +163,36 @@ class MatchEnv:
             "t": t,
         }
         return Timestep(self._observe(after, heard), after, reward, terminated, truncated, info)
+
+    def score(self, state: EnvState) -> Score:
+        """Losses of the current and of the best sound, and whether the current one is close enough."""
+        return Score(state.loss, state.best.loss, state.loss < state.episode.epsilon)
+
+    def mask(self, params: EnvParams) -> jax.Array:
+        """1 for the knobs that a stage unlocks, `[d]`."""
+        return params.free
+
+    def episode_mask(self, state: EnvState) -> jax.Array:
+        """1 for the knobs that may move in an episode, `[d]`."""
+        return state.episode.free
+
+    def final(self, state: EnvState) -> Final:
+        """What an episode leaves behind."""
+        episode = state.episode
+        return Final(episode.index, state.best.u, episode.target_key, episode.render_key)
+
+    def way_back(self, state: EnvState, params: EnvParams) -> WayBack:
+        """From the knobs to those of the episode's best sound."""
+        away = state.best.u - state.u
+        absolute = self.config.action == "absolute"
+        back = 2.0 * state.best.u - 1.0 if absolute else away / params.delta_max
+        return WayBack(away, back, state.t - state.best.step)
+
+    def sounds(self, final: Final, params: EnvParams) -> tuple[jax.Array, jax.Array]:
+        """Target and best sound of an ended episode, `[p, n]` each."""
+        notes = Note(*(leaf[final.index] for leaf in params.targets.notes))
+        target = self.target_audio(params, final.index, final.target_key)
+        return target, self.render(final.u, notes, final.render_key)
 
     def _asked(self, action: Action, u: jax.Array, episode: Episode, params: EnvParams) -> jax.Array:
         """The move that an action asks for, `[d]`."""
@@ -214,9 +274,9 @@ class MatchEnv:
 
     def _observe(self, state: EnvState, heard: Heard) -> Observation:
         return observe(
-            state,
             heard,
-            steps=self.config.steps,
+            state,
+            elapsed=state.t / self.config.steps,
             modules=actions.module_mask(state.episode.free, self.instrument.table),
             note=note_row(state.episode.notes, self.instrument.duration_s),
         )

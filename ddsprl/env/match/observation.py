@@ -16,13 +16,12 @@ All values are bounded, so that the layout can state the bounds. Differences are
 """
 
 import math
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from ddsprl.env.match.types import Best, EnvState, Heard, Observation
+from ddsprl.env.match.types import Best, EnvState, Heard
+from ddsprl.env.specs import Field, Observation, fields_of
 from ddsprl.features.framing import default_hop, frame_count
 from ddsprl.features.loudness import ungated_loudness
 from ddsprl.features.mel import DEFAULT_N_MELS, POWER_FLOOR, mel_filterbank
@@ -47,32 +46,8 @@ def window(sample_rate: int) -> int:
     return 1 << math.ceil(math.log2(WINDOW_S * sample_rate) - 1e-9)
 
 
-class Field(NamedTuple):
-    """One entry of the observation.
-
-    Attributes:
-        name: key in the dict.
-        shape: of its array.
-        low: smallest value.
-        high: largest value.
-        start: place of its first number in the flat view.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    low: float
-    high: float
-    start: int
-
-    @property
-    def size(self) -> int:
-        """Numbers in it."""
-        return math.prod(self.shape)
-
-    @property
-    def span(self) -> slice:
-        """Its part of the flat view."""
-        return slice(self.start, self.start + self.size)
+# What networks read beside the pictures, in this order: `modules` comes to them as a mask.
+VECTORS = ("deltas", "knobs", "best", "note")
 
 
 def layout(instrument: Instrument, probes: int, *, guess: bool = False) -> tuple[Field, ...]:
@@ -96,22 +71,7 @@ def layout(instrument: Instrument, probes: int, *, guess: bool = False) -> tuple
         ("time", (1,), 0.0, 1.0),
         ("modules", (len(instrument.modules),), 0.0, 1.0),
     )
-    fields, start = [], 0
-    for name, shape, low, high in entries:
-        fields.append(Field(name, shape, low, high, start))
-        start += fields[-1].size
-    return tuple(fields)
-
-
-def flatten(obs: Observation, fields: tuple[Field, ...]) -> jax.Array:
-    """One vector of everything, in the layout's order; leading axes are kept."""
-    parts = [jnp.reshape(obs[f.name], (*obs[f.name].shape[: -len(f.shape)], f.size)) for f in fields]
-    return jnp.concatenate(parts, axis=-1)
-
-
-def unflatten(flat: jax.Array, fields: tuple[Field, ...]) -> Observation:
-    """The dict behind a flat view."""
-    return {f.name: jnp.reshape(flat[..., f.span], (*flat.shape[:-1], *f.shape)) for f in fields}
+    return fields_of(entries)
 
 
 def hear(audio: jax.Array, sample_rate: int) -> Heard:
@@ -152,28 +112,30 @@ def difference(a: Heard | Best, b: Heard | Best) -> jax.Array:
     return jnp.clip(found, -DELTA_HIGH, DELTA_HIGH)
 
 
-def observe(state: EnvState, heard: Heard, *, steps: int, modules: jax.Array, note: jax.Array) -> Observation:
+def observe(
+    current: Heard, state: EnvState, *, elapsed: jax.Array, modules: jax.Array, note: jax.Array
+) -> Observation:
     """Put an observation together.
 
     Args:
-        state: of the episode, after the sound was judged.
-        heard: that sound.
-        steps: T, of a whole episode.
-        modules: mask `[m]`.
+        current: the sound now.
+        state: of the episode, whose best sound may be the current one.
+        elapsed: scalar, t / T.
+        modules: mask `[4]`.
         note: from `note_row`.
     """
-    episode, best = state.episode, state.best
-    told = {} if episode.guess is None else {"guess": episode.guess}
+    target, best, guess = state.episode.heard, state.best, state.episode.guess
+    told = {} if guess is None else {"guess": guess}
     losses = jnp.clip(jnp.stack([best.loss, state.loss - best.loss]), 0.0, LOSS_HIGH)
     return {
-        "current": heard.log_mel,
-        "target": episode.heard.log_mel,
-        "deltas": difference(heard, episode.heard),
+        "current": current.log_mel,
+        "target": target.log_mel,
+        "deltas": difference(current, target),
         "knobs": state.u,
         "note": note,
         **told,
-        "best": jnp.concatenate([losses, difference(heard, best)]),
-        "time": jnp.reshape(state.t / steps, (1,)).astype(state.u.dtype),
+        "best": jnp.concatenate([losses, difference(current, best)]),
+        "time": jnp.reshape(elapsed, (1,)).astype(state.u.dtype),
         "modules": modules,
     }
 
@@ -183,10 +145,3 @@ def note_row(notes: Note, duration_s: float) -> jax.Array:
     pitch = (jnp.asarray(notes.midi) - MIDDLE_MIDI) / MIDI_SPAN
     gate = jnp.minimum(jnp.asarray(notes.gate_s) / duration_s, 1.0)
     return jnp.clip(jnp.concatenate([pitch, gate, jnp.asarray(notes.velocity)]), -NOTE_HIGH, NOTE_HIGH)
-
-
-def bounds(fields: tuple[Field, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest values of the flat view, float32 each."""
-    low = np.concatenate([np.full(f.size, f.low, np.float32) for f in fields])
-    high = np.concatenate([np.full(f.size, f.high, np.float32) for f in fields])
-    return low, high

@@ -17,20 +17,18 @@ from typing import Any, NamedTuple
 
 import jax
 
+from ddsprl.env.contract import EnvironmentConfig
 from ddsprl.losses.objective import ObjectiveConfig, ObjectiveWeights, TargetFeatures
 from synth_jax import Note
 from synth_jax.instruments import DEFAULT_INSTRUMENT
 
-Observation = dict[str, jax.Array]
-Action = dict[str, Any]
-Info = dict[str, Any]
-
 
 @dataclass(frozen=True, kw_only=True)
-class EnvConfig:
+class EnvConfig(EnvironmentConfig):
     """Static settings; hashable. Those marked (params) are only the first values of `EnvParams`.
 
     Attributes:
+        name: of this kind of environment.
         instrument: a name of `synth_jax.INSTRUMENTS`.
         sample_rate: Hz.
         duration_s: length of one probe's clip in seconds.
@@ -55,6 +53,7 @@ class EnvConfig:
             `Targets.guess`.
     """
 
+    name: str = "match"
     instrument: str = DEFAULT_INSTRUMENT
     sample_rate: int = 16_000
     duration_s: float = 0.5
@@ -240,21 +239,17 @@ class EnvState(NamedTuple):
     history: History | None
 
 
-class Timestep(NamedTuple):
-    """What `step` returns, by name.
+class Final(NamedTuple):
+    """What an ended episode leaves: enough to render its target and its best sound again.
 
     Attributes:
-        obs: the observation after the action.
-        state: likewise.
-        reward: scalar.
-        terminated: scalar bool, the sound is close enough.
-        truncated: scalar bool, the time is up; never together with `terminated`.
-        info: named terms.
+        index: int, the target's place in the bucket.
+        u: `[d]`, the best knobs.
+        target_key: of the noise in the target.
+        render_key: of the noise in the candidates.
     """
 
-    obs: Observation
-    state: EnvState
-    reward: jax.Array
-    terminated: jax.Array
-    truncated: jax.Array
-    info: Info
+    index: jax.Array
+    u: jax.Array
+    target_key: jax.Array
+    render_key: jax.Array

@@ -5,6 +5,7 @@ all optimizers of the agent stay as they were.
 """
 
 import functools
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -12,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ddsprl.agents import Allowed, Sac, SacState, Seen
+from ddsprl.agents import Allowed, Seen
+from ddsprl.agents.contract import Imitator
 from ddsprl.agents.imitation import Score, score
 from ddsprl.agents.replay import Rows, restored
 from ddsprl.agents.types import Labels, Params
@@ -48,7 +50,7 @@ class Examples(NamedTuple):
 
 
 def mean_score(
-    agent: Sac,
+    agent: Imitator,
     actor: Params,
     examples: Examples,
     allowed: Allowed,
@@ -83,19 +85,28 @@ def split(demos: Demonstrations, held_out: float) -> tuple[Examples, Examples]:
     return train, jax.tree.map(lambda x: jnp.asarray(x[border:]), whole)
 
 
+@dataclass(frozen=True)
+class Lessons:
+    """How cloning goes; hashable.
+
+    Attributes:
+        steps: gradient steps.
+        batch: examples of each.
+        rate: learning rate of Adam, falling to a tenth along a cosine.
+        held_out: share of the episodes that are not learnt from.
+        every_module: see `score`.
+    """
+
+    steps: int
+    batch: int
+    rate: float
+    held_out: float = 0.1
+    every_module: bool = False
+
+
 def clone(
-    agent: Sac,
-    state: SacState,
-    demos: Demonstrations,
-    key: jax.Array,
-    *,
-    steps: int,
-    batch: int,
-    rate: float,
-    allowed: Allowed,
-    held_out: float = 0.1,
-    every_module: bool = False,
-) -> tuple[SacState, dict[str, jax.Array]]:
+    agent: Imitator, state: Any, demos: Demonstrations, key: jax.Array, *, allowed: Allowed, lessons: Lessons
+) -> tuple[Any, dict[str, jax.Array]]:
     """An agent whose actor imitates demonstrations.
 
     Of the actors at every tenth of the steps, and of the one at the beginning, the one with the lowest
@@ -106,12 +117,8 @@ def clone(
         state: of the agent; only its actor changes.
         demos: two episodes or more.
         key: of the batches.
-        steps: gradient steps.
-        batch: examples of each.
-        rate: learning rate of Adam, falling to a tenth along a cosine.
         allowed: what actions may be.
-        held_out: share of the episodes that are not learnt from.
-        every_module: see `score`.
+        lessons: how many, and how.
 
     Returns:
         The agent and scalars: `first_nll`, `nll` and the other parts of `Score` of the actor that is kept,
@@ -123,9 +130,9 @@ def clone(
     if demos.rows.rest.shape[1:] != (agent.seen.rest,):
         have, want = demos.rows.rest.shape[1:], (agent.seen.rest,)
         raise UserError(f"demonstrations: rest has shape {have}, the agent expects {want}")
-    train, test = split(demos, held_out)
-    run = _program(agent, steps, batch, every_module)
-    actor, metrics = run(state.actor, train, test, key, allowed, jnp.asarray(rate, jnp.float32))
+    train, test = split(demos, lessons.held_out)
+    run = _program(agent, lessons.steps, lessons.batch, lessons.every_module)
+    actor, metrics = run(state.actor, train, test, key, allowed, jnp.asarray(lessons.rate, jnp.float32))
     return state._replace(actor=actor), metrics
 
 
@@ -148,7 +155,7 @@ class _Course(NamedTuple):
 
 
 @functools.lru_cache(maxsize=8)
-def _program(agent: Sac, steps: int, batch: int, every_module: bool) -> Any:
+def _program(agent: Imitator, steps: int, batch: int, every_module: bool) -> Any:
     """Compiled once for an agent, the steps and the shapes of the examples."""
     learnt = functools.partial(mean_score, agent, every_module=every_module)
     judged = functools.partial(learnt, chunk=_CHUNK)

@@ -19,7 +19,7 @@ from typing import Any, get_origin
 
 import numpy as np
 
-from ddsprl.agents.observing import REST
+from ddsprl.agents import Sight, sight_of
 from ddsprl.agents.replay import Rows
 from ddsprl.agents.types import Labels
 from ddsprl.env import EnvParams, MatchEnv
@@ -83,7 +83,7 @@ def load_demonstrations(
     *,
     env: MatchEnv,
     params: EnvParams,
-    rest: tuple[str, ...] = REST,
+    sight: Sight | None = None,
 ) -> Demonstrations:
     """Read demonstrations for an environment.
 
@@ -91,12 +91,12 @@ def load_demonstrations(
         path: of the file.
         env: in which they are to be used.
         params: likewise; its unlocked knobs must include those of the file.
-        rest: observed parts beside the pictures.
+        sight: what is read of an observation; by default what the environment offers.
 
     Raises:
         UserError: the file cannot be read, is damaged, or was recorded in another environment.
     """
-    path = Path(path)
+    path, sight = Path(path), sight_of(env.observation) if sight is None else sight
     try:
         with zipfile.ZipFile(path) as stored:
             about = _read_about(stored, path)
@@ -105,8 +105,8 @@ def load_demonstrations(
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except _DAMAGED as error:
         raise UserError(f"{path}: is not a file of demonstrations, or is damaged") from error
-    _check_fit(about, env, params, rest, path)
-    _check_sizes(arrays, env, rest, path)
+    _check_fit(about, env, params, sight.vectors, path)
+    _check_sizes(arrays, env, sight.vectors, path)
     _check_contents(arrays, about, len(env.instrument.modules), path)
     labels: dict[str, Any] = {name: arrays[f"label_{name}"] for name in Labels._fields}
     rows: dict[str, Any] = {name: arrays[name] for name in Rows._fields if name in _KINDS}

@@ -174,7 +174,7 @@ def expected_steps(env: MatchEnv, params: EnvParams, goals: np.ndarray) -> np.nd
         params: shared by all.
         goals: presets.
     """
-    belongs = action_spec(env.instrument.table).belongs
+    belongs = action_spec(env.action).belongs
     gap = np.abs(goals - np.asarray(env.instrument.default)) * (np.asarray(params.free) > 0)
     return np.ceil((belongs * gap[:, None, :]).max(axis=2) / float(params.delta_max)).sum(axis=1)
 

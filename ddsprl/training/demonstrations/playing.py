@@ -1,7 +1,8 @@
 """Episodes of a demonstrator, step by step through the environment.
 
+    way = Way(goal, disturbance, key)
     under = begin(env, obs, state)
-    under, played = play(env, key, params, state.episode, under, goal, disturbance, steps=10)     and so on
+    under, played = play(env, params, state.episode, under, way, steps=10, sight=sight)     and so on
 
 Of every step two actions are kept: what was carried out, with its consequences, and what the demonstrator had
 chosen; they differ where the step was disturbed. Rows are kept until the environment ends the episode, or
@@ -17,12 +18,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.agents import action_spec, transition_of
-from ddsprl.agents.observing import REST
+from ddsprl.agents import Sight, action_spec, transition_of
 from ddsprl.agents.replay import Rows, pack
 from ddsprl.agents.types import Labels
-from ddsprl.env import EnvParams, EnvState, MatchEnv
-from ddsprl.env.match.types import Episode, Observation
+from ddsprl.env import EnvParams, EnvState, MatchEnv, Observation
+from ddsprl.env.match.types import Episode
 from ddsprl.training.demonstrations.planning import Disturbance, carried_out, edit_towards
 
 # At the goal: every knob within this share of one step. So many more steps are kept.
@@ -69,32 +69,42 @@ def begin(env: MatchEnv, obs: Observation, state: EnvState) -> Under:
     return Under(obs, state._replace(episode=None), jnp.zeros((), bool), never)  # pyright: ignore[reportArgumentType]
 
 
+class Way(NamedTuple):
+    """Where an episode is to go, and how straight.
+
+    Attributes:
+        goal: preset, snapped, `[d]`.
+        disturbance: of the actions.
+        key: of the disturbance, the same for all steps of an episode.
+    """
+
+    goal: jax.Array
+    disturbance: Disturbance
+    key: jax.Array
+
+
 def play(
     env: MatchEnv,
-    key: jax.Array,
     params: EnvParams,
     episode: Episode,
     under: Under,
-    goal: jax.Array,
-    disturbance: Disturbance,
+    way: Way,
     *,
     steps: int,
-    rest: tuple[str, ...] = REST,
+    sight: Sight,
 ) -> tuple[Under, Played]:
     """Some steps towards a goal; pure, batch with `vmap`.
 
     Args:
         env: the environment.
-        key: of the disturbance, the same for all steps of an episode.
         params: of the environment.
         episode: that does not change.
         under: where it stands.
-        goal: preset, snapped, `[d]`.
-        disturbance: of the actions.
+        way: where it is to go.
         steps: to take; rows after the end are not kept.
-        rest: see `record`.
+        sight: see `record`.
     """
-    spec = action_spec(env.instrument.table)
+    spec, (goal, disturbance, key) = action_spec(env.action), way
 
     def advance(under, _):
         state = under.state._replace(episode=episode)
@@ -103,8 +113,9 @@ def play(
         arrived = edit.farthest <= ARRIVED * params.delta_max
         left = jnp.where(arrived, jnp.minimum(under.left, LINGER), under.left) - 1
         module, delta = carried_out(now, edit, episode.free, spec, disturbance)
-        found = env.step(now, state, {"module": module, "delta": delta}, params)
-        transition = transition_of(under.obs, module, delta, found, rest)
+        action = env.action.compose(module, delta)
+        found = env.step(now, state, action, params)
+        transition = transition_of(under.obs, action, found, env.action, sight)
         labelled = transition._replace(labels=Labels(edit.module, edit.delta))
         kept = ~under.ended & (left >= 0)
         row = Played(pack(labelled), kept, found.terminated, found.state.loss)
@@ -140,32 +151,28 @@ class Episodes(NamedTuple):
 
 def play_out(
     env: MatchEnv,
-    keys: jax.Array,
     params: EnvParams,
     begun: tuple[Observation, EnvState],
-    goals: jax.Array,
+    ways: Way,
     goal_loss: jax.Array,
-    disturbance: Disturbance,
     *,
-    rest: tuple[str, ...] = REST,
+    sight: Sight,
 ) -> Episodes:
     """Whole episodes, side by side.
 
     Args:
         env: the environment.
-        keys: of the disturbances, one an episode, `[G]`.
         params: shared by all.
         begun: observations and states at the start, leaves `[G, ...]`.
-        goals: presets, snapped, `[G, d]`.
+        ways: goals `[G, d]` and keys `[G]`, with one disturbance for all.
         goal_loss: handed on, `[G]`.
-        disturbance: of the actions.
-        rest: see `record`.
+        sight: see `record`.
     """
-    start, go_on = _programs(env, rest)
+    start, go_on = _programs(env, sight)
     obs, state = begun
     episode, under, parts = state.episode, start(obs, state), []
     for _ in range(0, env.config.steps, SEGMENT):
-        under, played = go_on(keys, params, episode, under, goals, disturbance)
+        under, played = go_on(params, episode, under, ways)
         parts.append(jax.tree.map(np.asarray, played))
         if np.asarray(under.ended).all():
             break
@@ -185,8 +192,9 @@ def play_out(
 
 
 @functools.lru_cache(maxsize=8)
-def _programs(env: MatchEnv, rest: tuple[str, ...]) -> tuple[Callable[..., Under], Callable[..., Any]]:
+def _programs(env: MatchEnv, sight: Sight) -> tuple[Callable[..., Under], Callable[..., Any]]:
     """Compiled: beginnings and segments of episodes, side by side."""
-    some = functools.partial(play, env, steps=SEGMENT, rest=rest)
+    some = functools.partial(play, env, steps=SEGMENT, sight=sight)
     start = jax.jit(jax.vmap(functools.partial(begin, env)))
-    return start, jax.jit(jax.vmap(some, in_axes=(0, None, 0, 0, 0, None)))
+    axes: Any = Way(0, None, 0)  # pyright: ignore[reportArgumentType]
+    return start, jax.jit(jax.vmap(some, in_axes=(None, 0, 0, axes)))

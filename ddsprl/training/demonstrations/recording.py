@@ -22,8 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.agents import Transition
-from ddsprl.agents.observing import REST
+from ddsprl.agents import Sight, Transition, sight_of
 from ddsprl.agents.replay import Rows, unpack
 from ddsprl.agents.types import Labels
 from ddsprl.env import EnvParams, MatchEnv
@@ -31,7 +30,7 @@ from ddsprl.env.match.curriculum import stages_of
 from ddsprl.env.match.references import setup_of
 from ddsprl.io import UserError, versions
 from ddsprl.training.demonstrations.planning import PRESET, Disturbance, expected_steps, known, seek
-from ddsprl.training.demonstrations.playing import Episodes, play_out
+from ddsprl.training.demonstrations.playing import Episodes, Way, play_out
 from synth_jax.params import table_digest
 
 # Episodes searched for and played side by side: on a CPU more would leave its caches.
@@ -155,7 +154,7 @@ def record(
     config: WarmSettings,
     key: jax.Array,
     *,
-    rest: tuple[str, ...] = REST,
+    sight: Sight | None = None,
     disturbance: Disturbance | None = None,
     settings: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -170,7 +169,8 @@ def record(
         params: of a stage and its bucket.
         config: how many, by which solver, at which budget.
         key: of everything random.
-        rest: observed parts beside the pictures; with `time` among them a time limit counts as an end.
+        sight: what is read of an observation, and whether a time limit counts as an end; by default what the
+            environment offers, and not.
         disturbance: by default as in `Disturbance`.
         settings: of the solver; by default those for small budgets in `planning`.
         progress: called with the episodes done and in all.
@@ -181,6 +181,7 @@ def record(
         KeyboardInterrupt: nothing is kept then.
     """
     count, noise = config.demonstrations, Disturbance() if disturbance is None else disturbance
+    sight = sight_of(env.observation) if sight is None else sight
     if count < 1:
         raise UserError(f"demonstrations is {count}, allowed are 1 and more")
     _check_goals(params, config)
@@ -194,12 +195,20 @@ def record(
         place = order[np.minimum(first + np.arange(size), count - 1)]
         keys = jax.vmap(lambda i: jax.random.fold_in(run_key, i))(jnp.asarray(place))
         group = _Group(env, params, jnp.asarray(chosen[place]), keys)
-        played, charged = _play_group(group, config, rest, noise, settings)
+        played, charged = _play_group(group, config, sight, noise, settings)
         parts.append(played)
         if progress is not None:
             progress(min(first + size, count), count)
     found = _in_order(parts, order)
-    return _described(env, params, config, found, key, charged=charged, rest=rest, disturbance=noise)
+    about = {
+        "rest": sight.vectors,
+        "solver": config.solver,
+        "budget": 0 if config.solver == PRESET else config.budget,
+        "charged": charged,
+        "key": tuple(int(x) for x in np.ravel(jax.random.key_data(key))),
+        "disturbance": (float(noise.chance), float(noise.spread)),
+    }
+    return _described(env, params, found, about)
 
 
 def _check_goals(params: EnvParams, config: WarmSettings) -> None:
@@ -237,7 +246,7 @@ class _Group(NamedTuple):
 def _play_group(
     group: _Group,
     config: WarmSettings,
-    rest: tuple[str, ...],
+    sight: Sight,
     disturbance: Disturbance,
     settings: Mapping[str, Any] | None,
 ) -> tuple[Episodes, int]:
@@ -254,7 +263,7 @@ def _play_group(
         except ValueError as error:
             raise UserError(f"warm start: {error}") from None
         goals, losses, charged = jnp.asarray(found.u), jnp.asarray(found.loss), round(found.charged)
-    return play_out(env, play_keys, params, begun, goals, losses, disturbance, rest=rest), charged
+    return play_out(env, params, begun, Way(goals, disturbance, play_keys), losses, sight=sight), charged
 
 
 @functools.lru_cache(maxsize=8)
@@ -305,39 +314,24 @@ def _placed(columns: list[list[np.ndarray]], i: int, place: np.ndarray) -> np.nd
     return made
 
 
-def _described(
-    env: MatchEnv,
-    params: EnvParams,
-    config: WarmSettings,
-    found: Episodes,
-    key: jax.Array,
-    *,
-    charged: int,
-    rest: tuple[str, ...],
-    disturbance: Disturbance,
-) -> Demonstrations:
-    """Recorded episodes, and what there is to say of them."""
+def _described(env: MatchEnv, params: EnvParams, found: Episodes, asked: Mapping[str, Any]) -> Demonstrations:
+    """Recorded episodes, and what there is to say of them beside what was asked for."""
     episodes = len(found.lengths)
     about = About(
         instrument=env.instrument.name,
         table=table_digest(env.instrument.table),
         setup=setup_for(env, params),
-        rest=rest,
         stage=_stage_of(env, params),
         free=tuple(int(x) for x in np.asarray(params.free) > 0),
-        solver=config.solver,
-        budget=0 if config.solver == PRESET else config.budget,
-        charged=charged,
         played=found.steps,
         episodes=episodes,
-        key=tuple(int(x) for x in np.ravel(jax.random.key_data(key))),
-        disturbance=(float(disturbance.chance), float(disturbance.spread)),
         start_loss=float(np.median(found.start_loss)),
         goal_loss=float(np.median(found.goal_loss)),
         best_loss=float(np.median(found.best_loss)),
         end_loss=float(np.median(found.end_loss)),
         terminated=float(np.mean(found.solved)),
         versions=versions(),
+        **asked,
     )
     numbers = np.repeat(np.arange(episodes, dtype=np.int32), found.lengths)
     return Demonstrations(found.rows, numbers, about)

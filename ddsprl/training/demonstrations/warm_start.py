@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.agents.replay import add_rows
-from ddsprl.env import EnvParams
-from ddsprl.training.demonstrations.cloning import clone
+from ddsprl.agents.contract import Pupil
+from ddsprl.env import EnvParams, MatchEnv
+from ddsprl.training.demonstrations.cloning import Lessons, clone
 from ddsprl.training.demonstrations.files import load_demonstrations, save_demonstrations
 from ddsprl.training.demonstrations.recording import Demonstrations, record
 from ddsprl.training.loop import Training
@@ -33,12 +33,19 @@ def demonstrations(training: Training, folder: Path, stage: int, params: EnvPara
         params: of the stage, with the training bucket.
     """
     path = folder / FOLDER / f"stage_{stage}.npz"
+    env: MatchEnv = training.env  # pyright: ignore[reportAssignmentType]
+    sight = pupil_of(training).sight
     if not path.is_file():
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(training.config.seed), _RECORD), stage)
         path.parent.mkdir(exist_ok=True)
-        found = record(training.env, params, training.config.warm, key, rest=training.rest)
-        save_demonstrations(path, found)
-    return load_demonstrations(path, env=training.env, params=params, rest=training.rest)
+        save_demonstrations(path, record(env, params, training.config.warm, key, sight=sight))
+    return load_demonstrations(path, env=env, params=params, sight=sight)
+
+
+def pupil_of(training: Training) -> Pupil:
+    """What the agent of a run can do with demonstrations; checked when it was made."""
+    assert training.agent.pupil is not None
+    return training.agent.pupil
 
 
 def with_clones(
@@ -55,44 +62,31 @@ def with_clones(
     Returns:
         The loop, and each seed's figures.
     """
-    settings, config = training.config.warm, training.config
+    settings, config, imitator = training.config.warm, training.config, pupil_of(training).imitator
+    lessons = Lessons(settings.clone_steps, settings.clone_batch, settings.clone_rate, every_module=True)
+    allowed = imitator.actions.allowed(params.free)
     agents, figures = [], []
     for i in range(config.seeds):
         state = jax.tree.map(lambda x, i=i: x[i], loop.agent)
-        state, metrics = clone(
-            training.agent,
-            state,
-            demos,
-            jax.random.fold_in(jax.random.key(config.seed + i), _CLONE),
-            steps=settings.clone_steps,
-            batch=settings.clone_batch,
-            rate=settings.clone_rate,
-            allowed=training.agent.actions.allowed(params.free),
-            every_module=True,
-        )
+        key = jax.random.fold_in(jax.random.key(config.seed + i), _CLONE)
+        state, metrics = clone(imitator, state, demos, key, allowed=allowed, lessons=lessons)
         agents.append(state)
         figures.append({name: float(value) for name, value in metrics.items()})
     return loop._replace(agent=jax.tree.map(lambda *x: jnp.stack(x), *agents)), figures
 
 
-def with_demos(loop: Loop, demos: Demonstrations, chosen: list[bool], *, most: int) -> Loop:
+def with_demos(training: Training, loop: Loop, demos: Demonstrations, chosen: list[bool]) -> Loop:
     """The loop with demonstrations added to those that the chosen seeds have.
 
+    Of more than there is room for the last episodes are left out.
+
     Args:
+        training: of the run.
         loop: of all seeds, with room for them.
         demos: of one stage.
         chosen: seeds.
-        most: transitions to add; the rest, the last episodes, is left out.
     """
-    rows = jax.tree.map(lambda x: x[:most], demos.rows)
+    rows = jax.tree.map(lambda x: x[: training.demos_of_stage], demos.rows)
     free = np.broadcast_to(np.array(demos.about.free) > 0, (len(rows.reward), len(demos.about.free)))
-    added = _add_to_all(loop.demos, rows._replace(free=free))
-    mask = jnp.asarray(chosen)
-
-    def choose(new, old):
-        return jnp.where(jnp.reshape(mask, (-1,) + (1,) * (old.ndim - 1)), new, old)
-
-    return loop._replace(demos=jax.tree.map(choose, added, loop.demos))
-
-
-_add_to_all = jax.jit(jax.vmap(add_rows, (0, None)))
+    add = jax.vmap(pupil_of(training).with_demos, (0, None, 0))
+    return loop._replace(experience=add(loop.experience, rows._replace(free=free), jnp.asarray(chosen)))

@@ -1,6 +1,7 @@
 """The agent: an update changes what it should, keys fix what is learned, a stored state goes on."""
 
 import dataclasses
+import functools
 
 import chex
 import jax
@@ -11,8 +12,10 @@ import pytest
 
 from ddsprl.agents.encoder import NetworkConfig
 from ddsprl.agents.replay import add, sample
-from ddsprl.agents.sac import Sac, SacConfig
+from ddsprl.agents.sac import Experience, Sac, SacConfig
+from ddsprl.agents.sac.learning import learn
 from ddsprl.agents.types import ActionSpec, Labels, Seen, SeenSpec, Transition
+from ddsprl.training import LoopConfig
 
 ACTIONS = ActionSpec(3, (0, 1, 1, 2))
 CONFIG = SacConfig(network=NetworkConfig(width=8, blocks=1), batch=8, capacity=32, updates_per_step=2)
@@ -20,9 +23,21 @@ AGENT = Sac(CONFIG, ACTIONS, SeenSpec(2, (8, 8)))
 FREE = jnp.array([1.0, 1.0, 0.0, 0.0])
 ALLOWED = ACTIONS.allowed(FREE)
 KEY = jax.random.key(0)
+LOOP = LoopConfig(demo_share=0.0)
 INIT = jax.jit(AGENT.init)
-LEARN = jax.jit(chex.assert_max_traces(AGENT.learn, n=1))
 ACT = jax.jit(chex.assert_max_traces(AGENT.act, n=1))
+
+
+def learned_from(sac: Sac, key, state, replay, allowed):
+    """After the gradient steps of one iteration, without demonstrations."""
+    return learn(sac, key, state, Experience(replay, None, jnp.zeros((), int)), allowed, loop=LOOP)
+
+
+def own_learn(key, state, replay, allowed):
+    return learned_from(AGENT, key, state, replay, allowed)
+
+
+LEARN = jax.jit(chex.assert_max_traces(own_learn, n=1))
 
 
 def seen(rng, n: int) -> Seen:
@@ -99,7 +114,8 @@ def test_seeds_train_side_by_side():
     """`vmap` over seeds is a loop over seeds."""
     keys = jax.random.split(KEY, 2)
     states = jax.tree.map(lambda *x: jnp.stack(x), *map(INIT, keys))
-    together, _ = jax.jit(jax.vmap(AGENT.learn, (0, 0, None, None)))(keys, states, REPLAY, ALLOWED)
+    side_by_side = jax.jit(jax.vmap(own_learn, (0, 0, None, None)))
+    together, _ = side_by_side(keys, states, REPLAY, ALLOWED)
     alone = LEARN(keys[1], INIT(keys[1]), REPLAY, ALLOWED)[0]
     chex.assert_trees_all_close(jax.tree.map(lambda x: x[1], together), alone, atol=2e-4)
 
@@ -161,9 +177,9 @@ def test_a_taught_agent_takes_on_its_teachers_choice():
     sac, steps = taught(actor_rate=1e-2), transitions(20)
     labels = Labels(jnp.ones(20, jnp.int32), jnp.full((20, 4), 0.6))
     replay = add(sac.new_replay(), steps._replace(labels=labels))
-    learn, state = jax.jit(sac.learn), INIT(KEY)
+    go, state = jax.jit(functools.partial(learned_from, sac)), INIT(KEY)
     for i in range(40):
-        state, metrics = learn(jax.random.key(i), state, replay, ALLOWED)
+        state, metrics = go(jax.random.key(i), state, replay, ALLOWED)
         if i == 0:
             first = float(metrics["imitation_loss"])
     assert float(metrics["imitation_loss"]) < first - 0.5

@@ -1,23 +1,23 @@
-"""What an agent does at one observation: early in training, before it has learned anything, and in tests.
+"""What an agent does at one observation while it learns, and before it has learned anything.
 
 Early on the likeliest module is taken with a given probability only, so that the choice among modules is
 explored however sure the policy is of itself. Batch with `vmap`.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ddsprl.agents import AgentAction, Allowed, Sac, SacState, Seen, seen_of, turn_of
 from ddsprl.agents.opening import opened, or_own
-from ddsprl.env.match.types import Action, EnvParams, EnvState, Observation
+from ddsprl.agents.sac.agent import Sac
+from ddsprl.agents.sac.records import AgentAction, SacState
+from ddsprl.agents.types import Allowed, Seen
 
 _BARRED = -1e9
 
 
-class Choice(NamedTuple):
+class Explored(NamedTuple):
     """An action, and how it was come by; the two in the middle are counted in the log.
 
     Attributes:
@@ -43,7 +43,7 @@ def explore(
     allowed: Allowed,
     off_mode: jax.Array,
     turn: jax.Array,
-) -> Choice:
+) -> Explored:
     """An action of the policy.
 
     Args:
@@ -65,44 +65,21 @@ def explore(
     forced = jnp.where(leaves, jax.random.categorical(other, rest), mode)
     module = jnp.where(off_mode < 0, jax.random.categorical(pick, policy.log_module), forced)
     delta, own = policy.delta.sample(spread).value, jnp.ones(())
-    if agent.config.opening:
-        first = opened(policy, allowed, turn, agent.config.opening, agent.actions)
+    if rounds := agent.config.guidance.opening:
+        first = opened(policy, allowed, turn, rounds, agent.actions)
         module, delta = or_own(first, module, delta)
         own = 1.0 - first.still
     delta = agent.actions.shown(delta, allowed)[module]
     counted = several * own
-    return Choice(AgentAction(module, delta), counted, counted * (module != mode), spread, own)
+    return Explored(AgentAction(module, delta), counted, counted * (module != mode), spread, own)
 
 
-def at_random(agent: Sac, key: jax.Array, allowed: Allowed) -> Choice:
+def at_random(agent: Sac, key: jax.Array, allowed: Allowed) -> Explored:
     """A module and its deltas, uniform among what is allowed."""
     pick, spread = jax.random.split(key)
     module = jax.random.categorical(pick, jnp.where(allowed.modules > 0, 0.0, _BARRED))
     delta = jax.random.uniform(spread, (agent.actions.knobs,), minval=-1.0)
     zero = jnp.zeros(())
-    return Choice(AgentAction(module, agent.actions.shown(delta, allowed)[module]), zero, zero, spread, zero)
-
-
-def playing(
-    agent: Sac, state: SacState, params: EnvParams, *, rest: tuple[str, ...], steps: int
-) -> Callable[[jax.Array, Observation, EnvState], Action]:
-    """The policy as it was learnt, its draws included and nothing else, as `ddsprl.env.evaluate` takes it.
-
-    An agent that always does the likeliest comes back for ever to what it is wrong about; of fifty sounds,
-    whose best one counts, draws make more (see docs/evaluation.md).
-
-    Args:
-        agent: the agent.
-        state: only its actor is used.
-        params: of the environment, for the unlocked knobs.
-        rest: parts of the observation that the networks read beside the pictures.
-        steps: of a whole episode.
-    """
-    allowed = agent.actions.allowed(params.free)
-
-    def policy(key: jax.Array, obs: Observation, env_state: EnvState) -> Action:
-        del env_state
-        chosen = agent.act(key, state, seen_of(obs, rest), allowed, turn=turn_of(obs, steps))
-        return {"module": chosen.module, "delta": chosen.delta}
-
-    return policy
+    return Explored(
+        AgentAction(module, agent.actions.shown(delta, allowed)[module]), zero, zero, spread, zero
+    )

@@ -3,9 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from ddsprl.agents import Allowed, Ascent, Replay, Sac, SacState, Transition, sample
-
-Metrics = dict[str, jax.Array]
+from ddsprl.agents.ascent import Ascent
+from ddsprl.agents.contract import LoopSettings, Metrics
+from ddsprl.agents.replay import Replay, sample
+from ddsprl.agents.sac.agent import Sac
+from ddsprl.agents.sac.records import Experience, SacState
+from ddsprl.agents.types import Allowed, Transition
 
 
 def mixed_batch(
@@ -32,35 +35,34 @@ def learn(
     agent: Sac,
     key: jax.Array,
     state: SacState,
-    replay: Replay,
-    demos: Replay | None,
+    experience: Experience,
     allowed: Allowed,
     *,
-    demo_share: float,
-    critic_first: int,
+    loop: LoopSettings,
     played: Ascent | None = None,
 ) -> tuple[SacState, Metrics]:
     """The gradient steps that belong to one iteration; metrics are those of the last.
 
     Args:
-        agent: the agent.
+        agent: networks and losses.
         key: of batches and draws.
         state: of the agent.
-        replay: experience, not empty.
-        demos: demonstrations or None.
+        experience: with at least one transition.
         allowed: what actions may be at present.
-        demo_share: of a batch.
-        critic_first: gradient steps of a run after which the critics lead the actor, and the temperatures
-            begin to learn. Before them the actor has a teacher to learn from, if any.
+        loop: `demo_share` of a batch, and `critic_first`: gradient steps of a run after which the critics
+            lead the actor, and the temperatures begin to learn. Before them the actor has a teacher to learn
+            from, if any.
         played: the iteration's actions with the reward's gradient, if that is to be learnt from.
     """
+    replay, demos, teaching = experience.replay, experience.demos, agent.config.teaching
+    demo_share, critic_first = loop.demo_share, loop.critic_first
 
     def one(state, key):
         pick, draw, read = jax.random.split(key, 3)
         batch = mixed_batch(pick, replay, demos, size=agent.config.batch, share=demo_share)
-        lessons, size = None, agent.config.imitation_batch
-        if agent.taught and size:
-            lessons = mixed_batch(read, replay, demos, size=size, share=demo_share)
+        lessons = None
+        if teaching.asked and teaching.batch:
+            lessons = mixed_batch(read, replay, demos, size=teaching.batch, share=demo_share)
         lead = (state.updates >= critic_first).astype(jnp.float32)
         after, metrics = agent.update(draw, state, batch, allowed, lessons=lessons, lead=lead, played=played)
         if critic_first:

@@ -5,9 +5,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.agents import NetworkConfig, Sac, SacConfig, Seen, SeenSpec, Transition, add, empty_replay
+from ddsprl.agents import NetworkConfig, Seen, SeenSpec, Transition, add, empty_replay
+from ddsprl.agents.sac import Experience, Sac, SacConfig
+from ddsprl.agents.sac.learning import learn, mixed_batch
 from ddsprl.agents.types import ActionSpec, Labels
-from ddsprl.training.learning import learn, mixed_batch
+from ddsprl.training import LoopConfig
 
 ACTIONS, SEEN = ActionSpec(2, (0, 1)), SeenSpec(1)
 
@@ -24,6 +26,11 @@ def ring(reward: float, count: int, capacity: int = 16):
         seen,
     )
     return add(empty_replay(capacity, SEEN, ACTIONS), rows)
+
+
+def only(replay) -> Experience:
+    """Experience without demonstrations."""
+    return Experience(replay, None, jnp.zeros((), int))
 
 
 def share_of_demos(demos, share: float) -> float:
@@ -47,8 +54,8 @@ def test_at_first_only_the_critics_learn():
 
     @jax.jit
     def go(state):
-        key = jax.random.key(1)
-        return learn(agent, key, state, ring(1.0, 5), None, allowed, demo_share=0.5, critic_first=2)[0]
+        loop = LoopConfig(demo_share=0.5, critic_first=2)
+        return learn(agent, jax.random.key(1), state, only(ring(1.0, 5)), allowed, loop=loop)[0]
 
     first = go(state)
     assert first.updates == 2
@@ -67,8 +74,8 @@ def test_before_the_critics_lead_a_teacher_does():
     def after(critic_first: int, critic: int):
         """The actor, taught and led by one of two sets of critics."""
         given = state._replace(critic=agent.init(jax.random.key(critic)).critic)
-        key, replay = jax.random.key(1), labelled()
-        found, _ = learn(agent, key, given, replay, None, allowed, demo_share=0.0, critic_first=critic_first)
+        loop = LoopConfig(demo_share=0.0, critic_first=critic_first)
+        found, _ = learn(agent, jax.random.key(1), given, only(labelled()), allowed, loop=loop)
         return found.actor
 
     assert differ(after(1, 0), state.actor)
