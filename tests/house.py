@@ -65,7 +65,11 @@ def check_comparison(name: str) -> None:
     method = Method("random", "random", "random", STARTS, False, 1, {})
     judge, searcher = Judge(problem, 1), Searcher(inverter(name), method, seed=1, gradient_cost=1.0)
     for case in cases(name):
-        targets = judge.targets([case])
+        # Analysed by the match's program, so that the solver's is the match's too.
+        one = Note(*(np.array([x], np.float32) for x in case.note))
+        shape = (1, problem.instrument.n_params)
+        free, locked = np.ones(shape, np.float32), np.zeros(shape, np.float32)
+        targets = inverter(name).prepare(case.audio[None], one, free, locked, case.window[None])
         found = searcher.run(targets, [case], budget=BUDGET, seed=0)
         verdict = judge.verdict(found.u, targets, [case])
         assert np.isfinite(verdict.loss).all() and np.isfinite(verdict.yardstick).all()
