@@ -2,6 +2,7 @@
 
 import functools
 
+import jax
 import pytest
 
 import laws
@@ -47,17 +48,28 @@ def test_snap(name):
     laws.check_snap(short(name))
 
 
+@pytest.fixture
+def compiled_quickly():
+    """Programs that run once are not worth much optimizing."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @every_instrument
+@pytest.mark.usefixtures("compiled_quickly")
 def test_match(name):
     house.check_match(name)
 
 
 @every_instrument
+@pytest.mark.usefixtures("compiled_quickly")
 def test_comparison(name):
     house.check_comparison(name)
 
 
 @every_instrument
+@pytest.mark.usefixtures("compiled_quickly")
 def test_episode(name):
     house.check_episode(name)
 

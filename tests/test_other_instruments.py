@@ -52,11 +52,13 @@ def test_a_match_with_an_unknown_instrument(tmp_path, capsys):
 
 
 def test_an_inversion_in_memory():
+    """Of the positions that are given, one is nearly the sound's own: it is kept."""
     synth = sine(8_000, 0.1)
     u = np.array([0.5, 0.8], np.float32)
     sounds = np.asarray(synth.render(jax.numpy.asarray(u), NOTE, jax.random.key(0)))[None]
-    settings = {"midi": 60.0, "gate_s": 0.05, "budget": 512, "key": jax.random.key(1)}
-    found = ddsprl.invert(sounds, 8_000, instrument="sine", method="cma_es", start="random", **settings)
+    near = np.array([[0.1, 0.9], [0.5, 0.79], [0.9, 0.2]], np.float32)
+    settings = {"midi": 60.0, "gate_s": 0.05, "budget": 67, "key": jax.random.key(1), "given": near}
+    found = ddsprl.invert(sounds, 8_000, instrument="sine", method="random", **settings)
     assert found.u.shape == (1, 2)
     np.testing.assert_allclose(found.u[0], u, atol=0.02)
     with pytest.raises(ValueError, match="no instrument 'snie'; did you mean 'sine'"):

@@ -8,7 +8,7 @@ sac/                                       soft actor-critic
 """
 
 from ddsprl.agents.ascent import Ascent
-from ddsprl.agents.contract import Agent, AgentConfig, Choice, Share, Step, View
+from ddsprl.agents.contract import Agent, AgentConfig, Choice, LoopConfig, Share, Step, View
 from ddsprl.agents.encoder import NetworkConfig
 from ddsprl.agents.observing import (
     Sight,
@@ -19,7 +19,7 @@ from ddsprl.agents.observing import (
     transition_of,
 )
 from ddsprl.agents.registry import AGENTS
-from ddsprl.agents.replay import Replay, add, empty_replay, sample, stored_bytes
+from ddsprl.agents.replay import Replay, add, empty_replay, sample
 from ddsprl.agents.types import ActionSpec, Allowed, Labels, Seen, SeenSpec, Transition
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Ascent",
     "Choice",
     "Labels",
+    "LoopConfig",
     "NetworkConfig",
     "Replay",
     "Seen",
@@ -47,6 +48,5 @@ __all__ = [
     "seen_of",
     "seen_spec",
     "sight_of",
-    "stored_bytes",
     "transition_of",
 ]

@@ -39,48 +39,37 @@ class AgentConfig:
     name: str
 
 
-class LoopSettings(Protocol):
-    """What an agent may read of a run's settings of the loop; see `ddsprl.training.config.LoopConfig`."""
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """How experience is made and used.
 
-    @property
-    def n_envs(self) -> int:
-        """Episodes side by side."""
-        ...
+    Attributes:
+        n_envs: episodes side by side.
+        iterations: in all, rounded up to whole compiled calls.
+        learn_after: transitions in the replay before learning begins; they come from random actions, or from
+            the cloned actor if there is one.
+        critic_first: gradient steps at the beginning in which the critics do not lead the actor, so that a
+            cloned one is not led by critics that know nothing yet; a teacher may.
+        cut: probability that a step is a training episode's last, so that more targets are heard; the value
+            of what would have come counts.
+        chunk: iterations of one compiled call.
+        off_mode: early on, the probability of a module other than the policy's likeliest.
+        off_mode_share: how long that is, as a share of the iterations; counted are those in which the policy
+            chooses among several modules.
+        finite_horizon: the networks see the time, and a time limit counts as an end.
+        demo_share: of every batch, taken from demonstrations where there are some.
+    """
 
-    @property
-    def iterations(self) -> int:
-        """Steps of all episodes together, in all."""
-        ...
-
-    @property
-    def learn_after(self) -> int:
-        """Transitions before learning begins."""
-        ...
-
-    @property
-    def critic_first(self) -> int:
-        """Gradient steps at the beginning in which critics do not lead the actor."""
-        ...
-
-    @property
-    def off_mode(self) -> float:
-        """Early on, the probability of another choice than the likeliest."""
-        ...
-
-    @property
-    def off_mode_share(self) -> float:
-        """How long that is, as a share of the iterations."""
-        ...
-
-    @property
-    def finite_horizon(self) -> bool:
-        """Whether the time limit is a part of the task."""
-        ...
-
-    @property
-    def demo_share(self) -> float:
-        """Of every batch, taken from demonstrations where there are some."""
-        ...
+    n_envs: int = 64
+    iterations: int = 4_000
+    learn_after: int = 2_000
+    critic_first: int = 0
+    cut: float = 0.0
+    chunk: int = 20
+    off_mode: float = 0.25
+    off_mode_share: float = 0.2
+    finite_horizon: bool = False
+    demo_share: float = 0.25
 
 
 class View(NamedTuple):
@@ -277,6 +266,6 @@ class Entry:
     """
 
     config: type[AgentConfig]
-    make: Callable[[Any, Environment, LoopSettings, bool], Agent]
+    make: Callable[[Any, Environment, LoopConfig, bool], Agent]
     ranges: Mapping[str, tuple[float, float]]
-    check: Callable[[Any, LoopSettings], None]
+    check: Callable[[Any, LoopConfig], None]

@@ -187,8 +187,3 @@ def sample(key: jax.Array, replay: Replay, count: int) -> Transition:
     """As many transitions, uniform with replacement, leaves `[count, ...]`; the ring must not be empty."""
     where = jax.random.randint(key, (count,), 0, replay.filled)
     return unpack(jax.tree.map(lambda x: x[where], replay.rows))
-
-
-def stored_bytes(replay: Replay) -> int:
-    """Memory of the ring; needs only the shapes, so `jax.eval_shape` of a ring will do."""
-    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(replay))

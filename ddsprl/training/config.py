@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ddsprl.agents import AGENTS, AgentConfig
+from ddsprl.agents.contract import LoopConfig
 from ddsprl.env import EnvironmentConfig
 from ddsprl.env.domain import Domain
 from ddsprl.io import UserError
@@ -21,39 +22,6 @@ from ddsprl.training.domains import DOMAINS
 
 AGENT, ENVIRONMENT = "sac", "match"
 SOLVERS = ("hybrid", "cma_es", "adam", "preset")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoopConfig:
-    """How experience is made and used.
-
-    Attributes:
-        n_envs: episodes side by side.
-        iterations: in all, rounded up to whole compiled calls.
-        learn_after: transitions in the replay before learning begins; they come from random actions, or from
-            the cloned actor if there is one.
-        critic_first: gradient steps at the beginning in which the critics do not lead the actor, so that a
-            cloned one is not led by critics that know nothing yet; a teacher may.
-        cut: probability that a step is a training episode's last, so that more targets are heard; the value
-            of what would have come counts.
-        chunk: iterations of one compiled call.
-        off_mode: early on, the probability of a module other than the policy's likeliest.
-        off_mode_share: how long that is, as a share of the iterations; counted are those in which the policy
-            chooses among several modules.
-        finite_horizon: the networks see the time, and a time limit counts as an end.
-        demo_share: of every batch, taken from demonstrations where there are some.
-    """
-
-    n_envs: int = 64
-    iterations: int = 4_000
-    learn_after: int = 2_000
-    critic_first: int = 0
-    cut: float = 0.0
-    chunk: int = 20
-    off_mode: float = 0.25
-    off_mode_share: float = 0.2
-    finite_horizon: bool = False
-    demo_share: float = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,13 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.agents import Choice, Seen, Share, Sight, Step, Transition, View, action_spec, add
+from ddsprl.agents import Choice, LoopConfig, Seen, Share, Sight, Step, Transition, View, action_spec, add
 from ddsprl.agents.encoder import NetworkConfig
 from ddsprl.agents.replay import Replay
 from ddsprl.agents.sac import Experience, Sac, SacAgent, SacConfig, SacState, Temperatures
 from ddsprl.agents.types import SeenSpec
 from ddsprl.env import Selector, Timestep
-from ddsprl.training import LoopConfig
 
 ROWS, UPDATES, DISCOUNT = 1024, 1000, 0.5
 CONFIG = SacConfig(

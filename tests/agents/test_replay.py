@@ -20,7 +20,6 @@ from ddsprl.agents.replay import (
     quantize_distance,
     restored,
     sample,
-    stored_bytes,
 )
 from ddsprl.agents.types import ActionSpec, Labels, Seen, SeenSpec, Transition
 
@@ -76,6 +75,10 @@ def test_sampling_is_uniform_over_what_is_filled(write):
     np.testing.assert_array_equal(values, [4, 5, 6])
     # Five standard deviations of a binomial.
     assert np.all(np.abs(counts - 2000) < 5 * np.sqrt(6000 * (1 / 3) * (2 / 3)))
+
+
+def stored_bytes(ring: Replay) -> int:
+    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(ring))
 
 
 def test_a_hundred_thousand_fit_in_one_gib():

@@ -5,11 +5,10 @@ from typing import NamedTuple
 import jax
 import pytest
 
-from ddsprl.agents import Agent, NetworkConfig
+from ddsprl.agents import Agent, LoopConfig, NetworkConfig
 from ddsprl.agents.sac import SAC, SacConfig, SacState
 from ddsprl.env import EnvConfig, MatchEnv, make_matcher
 from ddsprl.evaluation.suites import Suite, make_suite
-from ddsprl.training import LoopConfig
 from synth_jax import Instrument
 from tests.env.toy import toy, toy_config
 

@@ -5,9 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddsprl.fitting.solvers.proposals import jumps, random_presets
-from ddsprl.plant import make_instrument, make_plant
-from synth_jax import Note
+from ddsprl.fitting.solvers.proposals import jumps
 
 KEY = jax.random.key(3)
 M, D = 4000, 25
@@ -115,13 +113,3 @@ def test_children_depend_on_the_key(of_all):
 def test_works_for_two_knobs():
     found = np.asarray(make_children(KEY, jnp.full((200, 2), PARENT), jnp.full((3, 2), OTHER), jnp.ones(2)))
     assert (found != PARENT).any(axis=1).mean() > 0.8
-
-
-def test_random_presets_are_snapped_and_spread():
-    synth = make_instrument("serum_lite", 8_000, 0.05)
-    u = random_presets(KEY, 2000, make_plant(synth, Note()))
-    assert u.shape == (2000, 25)
-    np.testing.assert_array_equal(u, synth.snap(u))
-    unison = np.asarray(u)[:, [spec.name for spec in synth.table].index("osc1_unison")]
-    assert len(np.unique(unison)) == 7
-    np.testing.assert_allclose(np.asarray(u).mean(axis=0), 0.5, atol=0.05)

@@ -1,5 +1,6 @@
 """Recorded demonstrations are what the environment gives; their files are believed only when whole."""
 
+import dataclasses
 import functools
 
 import jax
@@ -25,7 +26,7 @@ from ddsprl.training.demonstrations.planning import (
 from ddsprl.training.demonstrations.playing import LINGER, SEGMENT, Way, begin, play
 from ddsprl.training.demonstrations.recording import CPU_GROUP, record
 from synth_jax import Note
-from tests.training.warm import BUDGET, EPISODES, Warm, made, recorded
+from tests.training.warm import BUDGET, EPISODES, made, recorded, warm
 
 NO_DISTURBANCE, WILD = Disturbance(0.0, 0.0), Disturbance(1.0, 1.0)
 
@@ -191,7 +192,7 @@ def informed():
     """Of known presets, undisturbed; no sound is close enough, so that every goal is reached."""
     m, key = made(), jax.random.key(8)
     hard = m.params._replace(epsilon=jnp.float32(-1.0))
-    demos = record(m.env, hard, Warm(demonstrations=20, solver=PRESET), key, disturbance=NO_DISTURBANCE)
+    demos = record(m.env, hard, warm(demonstrations=20, solver=PRESET), key, disturbance=NO_DISTURBANCE)
     order_key, run_key = jax.random.split(key)
     return hard, demos, jax.random.permutation(order_key, EPISODES)[:20], run_key
 
@@ -237,7 +238,7 @@ def test_presets_of_recordings_are_not_known():
     notes = Note(*(jnp.ones((2, 1)) for _ in range(3)))
     targets = recording_targets(m.env.instrument, np.zeros((2, 1, m.env.instrument.n_samples)), notes)
     with pytest.raises(UserError, match="recordings") as caught:
-        record(m.env, m.params._replace(targets=targets), Warm(solver=PRESET), jax.random.key(0))
+        record(m.env, m.params._replace(targets=targets), warm(solver=PRESET), jax.random.key(0))
     assert "\n" not in str(caught.value)
 
 
@@ -257,7 +258,7 @@ def test_disturbed_actions_differ_from_labels_and_undisturbed_ones_do_not():
 
 def test_recording_again_gives_the_same():
     # As many as are recorded side by side, so that nothing is compiled anew.
-    m, few = made(), Warm(demonstrations=CPU_GROUP)
+    m, few = made(), warm(demonstrations=CPU_GROUP)
     a, b = (record(m.env, m.params, few, jax.random.key(1)) for _ in range(2))
     for x, y in zip(jax.tree.leaves((a.rows, a.labels)), jax.tree.leaves((b.rows, b.labels)), strict=True):
         np.testing.assert_array_equal(x, y)
@@ -277,11 +278,11 @@ def test_time_among_the_observed_makes_the_time_limit_an_end():
 
 def test_what_cannot_be_recorded_is_one_line():
     m = made()
-    few = Warm(demonstrations=CPU_GROUP)
+    few = warm(demonstrations=CPU_GROUP)
     for config, words in (
-        (few._replace(budget=3), "budget of 3"),
-        (few._replace(solver="cma"), "cma_es"),
-        (few._replace(demonstrations=0), "is 0"),
+        (dataclasses.replace(few, budget=3), "budget of 3"),
+        (dataclasses.replace(few, solver="cma"), "cma_es"),
+        (dataclasses.replace(few, demonstrations=0), "is 0"),
     ):
         with pytest.raises(UserError, match=words) as caught:
             record(m.env, m.params, config, jax.random.key(0))

@@ -1,25 +1,23 @@
 """Demonstrations of the toy instrument, recorded once for all tests of the warm start."""
 
 import functools
-from typing import NamedTuple
+from typing import Any
 
 import jax
 
 from ddsprl.agents import NetworkConfig, action_spec, seen_spec, sight_of
 from ddsprl.agents.sac import Sac, SacConfig
 from ddsprl.env import EnvParams, stage_params
+from ddsprl.training import WarmConfig
 from ddsprl.training.demonstrations.recording import Demonstrations, record
 from tests.env.toy import Made, toy, toy_config
 
 BUDGET, EPISODES = 200, 96
 
 
-class Warm(NamedTuple):
+def warm(**settings: Any) -> WarmConfig:
     """Settings; what is tested is not how good a search of few renders is."""
-
-    demonstrations: int = EPISODES
-    solver: str = "cma_es"
-    budget: int = BUDGET
+    return WarmConfig(**{"demonstrations": EPISODES, "solver": "cma_es", "budget": BUDGET, **settings})
 
 
 @functools.cache
@@ -30,7 +28,7 @@ def made() -> Made:
 @functools.cache
 def recorded() -> Demonstrations:
     """All knobs."""
-    return record(made().env, made().params, Warm(), jax.random.key(3))
+    return record(made().env, made().params, warm(), jax.random.key(3))
 
 
 @functools.cache
@@ -38,7 +36,7 @@ def easy() -> tuple[EnvParams, EnvParams, Demonstrations]:
     """Of two modules: parameters to learn with and to judge by, and demonstrations."""
     env = made().env
     params, cold = (stage_params(env, 3, split=split, count=EPISODES)[0] for split in ("train", "held_out"))
-    return params, cold, record(env, params, Warm(solver="hybrid"), jax.random.key(4))
+    return params, cold, record(env, params, warm(solver="hybrid"), jax.random.key(4))
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """Soft actor-critic's line in the registry: its settings, what they may be, and how an agent is made."""
 
-from ddsprl.agents.contract import Entry, LoopSettings
+from ddsprl.agents.contract import Entry, LoopConfig
 from ddsprl.agents.observing import action_spec, seen_spec, sight_of
 from ddsprl.agents.sac.agent import Sac
 from ddsprl.agents.sac.config import SacConfig
@@ -27,7 +27,7 @@ RANGES: dict[str, tuple[float, float]] = {
 _POSITIVE = ("actor_rate", "critic_rate", "temperature_rate", "gradient_norm")
 
 
-def check(config: SacConfig, loop: LoopSettings) -> None:
+def check(config: SacConfig, loop: LoopConfig) -> None:
     """Whether the settings go together.
 
     Raises:
@@ -42,7 +42,7 @@ def check(config: SacConfig, loop: LoopSettings) -> None:
         raise ValueError(f"loop.learn_after is {loop.learn_after}, allowed are 1 to agent.capacity")
 
 
-def make(config: SacConfig, env: Environment, loop: LoopSettings, cloned: bool) -> SacAgent:
+def make(config: SacConfig, env: Environment, loop: LoopConfig, cloned: bool) -> SacAgent:
     """The agent in an environment.
 
     Raises:

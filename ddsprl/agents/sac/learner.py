@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from ddsprl.agents.ascent import Ascent, usable
-from ddsprl.agents.contract import Agent, Choice, LoopSettings, Metrics, Share, Step, View
+from ddsprl.agents.contract import Agent, Choice, LoopConfig, Metrics, Share, Step, View
 from ddsprl.agents.observing import Sight, seen_of, transition_of
 from ddsprl.agents.opening import OVER
 from ddsprl.agents.replay import Replay, Rows, add, add_rows, empty_replay
@@ -52,7 +52,7 @@ class SacAgent(Agent):
     sac: Sac
     action: ActionSpec
     sight: Sight
-    loop: LoopSettings
+    loop: LoopConfig
     cloned: bool = False
 
     @property

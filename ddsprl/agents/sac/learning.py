@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ddsprl.agents.ascent import Ascent
-from ddsprl.agents.contract import LoopSettings, Metrics
+from ddsprl.agents.contract import LoopConfig, Metrics
 from ddsprl.agents.replay import Replay, sample
 from ddsprl.agents.sac.agent import Sac
 from ddsprl.agents.sac.records import Experience, SacState
@@ -38,7 +38,7 @@ def learn(
     experience: Experience,
     allowed: Allowed,
     *,
-    loop: LoopSettings,
+    loop: LoopConfig,
     played: Ascent | None = None,
 ) -> tuple[SacState, Metrics]:
     """The gradient steps that belong to one iteration; metrics are those of the last.

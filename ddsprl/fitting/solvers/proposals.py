@@ -1,4 +1,4 @@
-"""Candidates from nothing and from other candidates: random presets, jumps, crossings.
+"""Candidates from other candidates: jumps and crossings.
 
 Gradients polish a knob but do not carry it over a hill: an oscillator that is a fifth off, an LFO at twice
 the rate, two envelopes in each other's place. Jumps do. They are cheap (a score costs a fraction of a
@@ -9,8 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.plant import Plant
-
 # Shares of the kinds of jump. Sizes of the small steps are log-uniform between these, in knob units.
 FRESH, STEP, CROSS = 0.45, 0.35, 0.20
 SMALLEST_STEP, LARGEST_STEP = 0.01, 0.3
@@ -18,12 +16,6 @@ SMALLEST_STEP, LARGEST_STEP = 0.01, 0.3
 STOP_CHANCE = 0.15
 # Chance that it is what some other candidate has there.
 BORROW_CHANCE = 0.5
-
-
-def random_presets(key: jax.Array, count: int, plant: Plant) -> jax.Array:
-    """Knob positions, uniform and snapped, `[count, d]`."""
-    u = jax.random.uniform(key, (count, plant.n_params))
-    return plant.instrument.snap(u)
 
 
 def jumps(

@@ -16,7 +16,7 @@ the replay keeps them, in 8 bits.
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,31 +29,13 @@ from ddsprl.env import EnvParams, MatchEnv
 from ddsprl.env.match.curriculum import stages_of
 from ddsprl.env.match.references import setup_of
 from ddsprl.io import UserError, versions
+from ddsprl.training.config import WarmConfig
 from ddsprl.training.demonstrations.planning import PRESET, Disturbance, expected_steps, known, seek
 from ddsprl.training.demonstrations.playing import Episodes, Way, play_out
 from synth_jax.params import table_digest
 
 # Episodes searched for and played side by side: on a CPU more would leave its caches.
 CPU_GROUP, ACCELERATOR_GROUP = 8, 128
-
-
-class WarmSettings(Protocol):
-    """What recording needs of the settings of a warm start."""
-
-    @property
-    def demonstrations(self) -> int:
-        """Episodes."""
-        ...
-
-    @property
-    def solver(self) -> str:
-        """A name of the registry of solvers, or `preset`."""
-        ...
-
-    @property
-    def budget(self) -> int:
-        """Renders of a search; without one it is not read."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +133,7 @@ def setup_for(env: MatchEnv, params: EnvParams) -> dict[str, Any]:
 def record(
     env: MatchEnv,
     params: EnvParams,
-    config: WarmSettings,
+    config: WarmConfig,
     key: jax.Array,
     *,
     sight: Sight | None = None,
@@ -211,7 +193,7 @@ def record(
     return _described(env, params, found, about)
 
 
-def _check_goals(params: EnvParams, config: WarmSettings) -> None:
+def _check_goals(params: EnvParams, config: WarmConfig) -> None:
     if config.solver == PRESET and params.targets.u is None:
         raise UserError(
             f"warm.solver is {PRESET!r}, but the targets are recordings, whose presets nobody knows; "
@@ -219,7 +201,7 @@ def _check_goals(params: EnvParams, config: WarmSettings) -> None:
         )
 
 
-def _order(env: MatchEnv, params: EnvParams, config: WarmSettings, chosen: np.ndarray) -> np.ndarray:
+def _order(env: MatchEnv, params: EnvParams, config: WarmConfig, chosen: np.ndarray) -> np.ndarray:
     """The order in which episodes are recorded: where goals are known, those of a length side by side."""
     if config.solver != PRESET:
         return np.arange(len(chosen))
@@ -245,7 +227,7 @@ class _Group(NamedTuple):
 
 def _play_group(
     group: _Group,
-    config: WarmSettings,
+    config: WarmConfig,
     sight: Sight,
     disturbance: Disturbance,
     settings: Mapping[str, Any] | None,

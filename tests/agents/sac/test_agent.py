@@ -10,12 +10,12 @@ import numpy as np
 import optax
 import pytest
 
+from ddsprl.agents import LoopConfig
 from ddsprl.agents.encoder import NetworkConfig
 from ddsprl.agents.replay import add, sample
 from ddsprl.agents.sac import Experience, Sac, SacConfig
 from ddsprl.agents.sac.learning import learn
 from ddsprl.agents.types import ActionSpec, Labels, Seen, SeenSpec, Transition
-from ddsprl.training import LoopConfig
 
 ACTIONS = ActionSpec(3, (0, 1, 1, 2))
 CONFIG = SacConfig(network=NetworkConfig(width=8, blocks=1), batch=8, capacity=32, updates_per_step=2)

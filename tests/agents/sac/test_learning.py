@@ -5,11 +5,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.agents import NetworkConfig, Seen, SeenSpec, Transition, add, empty_replay
+from ddsprl.agents import LoopConfig, NetworkConfig, Seen, SeenSpec, Transition, add, empty_replay
 from ddsprl.agents.sac import Experience, Sac, SacConfig
 from ddsprl.agents.sac.learning import learn, mixed_batch
 from ddsprl.agents.types import ActionSpec, Labels
-from ddsprl.training import LoopConfig
 
 ACTIONS, SEEN = ActionSpec(2, (0, 1)), SeenSpec(1)
 
