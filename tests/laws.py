@@ -300,7 +300,7 @@ def check_same_key_same_result(solver: Solver) -> None:
 def check_solver_jit(solver: Solver) -> None:
     """One iteration compiled equals the same one step by step."""
     target = jax.tree.map(lambda x: x[0], bowls())
-    keys = driver.split_keys(KEY)
+    keys = driver.keys_of(KEY)
 
     def one(run):
         return driver.iterate(BOWL, solver, run, target, keys, whole(10))

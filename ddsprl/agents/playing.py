@@ -1,7 +1,7 @@
 """A trained agent at play: its policy as `ddsprl.env.evaluate` takes it, and episodes with their histories.
 
     act = playing(player)
-    history, lengths, returns = program(env, act)((player.state, True), key, params)
+    history, lengths, returns = program(env, act)((player.state, True), keys, params)
 
 An agent that always does the likeliest comes back for ever to what it is wrong about; of fifty sounds, whose
 best one counts, draws make more (see docs/evaluation.md). So it draws, and besides it may return to its best
@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from ddsprl.agents.contract import Agent, View
-from ddsprl.env import Action, Environment, MatchEnv, Observation, evaluate
+from ddsprl.env import Action, Environment, MatchEnv, Observation, episodes
 
 
 class Act(Protocol):
@@ -124,15 +124,15 @@ def policy_of(agent: Agent, env: Environment, state: Any, params: Any) -> Callab
 def program(env: MatchEnv, act: Act) -> Callable[..., Any]:
     """Compiled: histories, lengths and returns of an episode for every task.
 
-    Called with the policy's state, a key, and the environment's parameters.
+    Called with the policy's state, a key for each task, and the environment's parameters.
     """
     if not env.config.history:
         raise ValueError("the environment keeps no history")
 
     @jax.jit
-    def run(state, key, params):
+    def run(state, keys, params):
         policy = functools.partial(act, state, params)
-        found = evaluate(env, policy, key, params, count=env.count(params), memory=act.memory())
+        found = episodes(env, policy, keys, params, memory=act.memory())
         return found.state.history, found.length, found.returns
 
     return run

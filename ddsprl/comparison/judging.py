@@ -16,6 +16,7 @@ import numpy as np
 from ddsprl.comparison.suites import Case, Stream
 from ddsprl.fitting.core.archive import BAD_LOSS
 from ddsprl.fitting.core.problem import Problem, Target
+from ddsprl.fitting.core.streams import named
 from ddsprl.measuring.keys import stream
 from ddsprl.sharding import shard_batch
 from synth_jax import Note
@@ -87,7 +88,7 @@ class Judge:
     def _moved(self, u: np.ndarray, cases: list[Case]) -> np.ndarray:
         """Presets `[G, 8, d]` with every knob a hundredth of its range off."""
         shape = (JUDGE_KEYS, u.shape[1])
-        keys = [stream(self.seed, Stream.REFERENCE, case.name, 1) for case in cases]
+        keys = [stream(self.seed, Stream.REFERENCE, case.name, "moved") for case in cases]
         signs = np.stack([np.asarray(jax.random.rademacher(key, shape)) for key in keys])
         moved = np.clip(u[:, None] + MOVED * signs, 0.0, 1.0).astype(np.float32)
         return np.asarray(self.problem.instrument.snap(jnp.asarray(moved)))
@@ -111,7 +112,7 @@ class Judge:
 
     def _best_random(self, target: Target, key: jax.Array) -> jax.Array:
         """Best of the first 512 and of all 4,096 random presets, `[2, d]`."""
-        draw, noise = jax.random.split(key)
+        draw, noise = named(key, "draw", "noise")
         u = jax.random.uniform(draw, (max(RANDOM_COUNTS), self.problem.instrument.n_params))
         u = self.problem.instrument.snap(u)
         loss = self.problem.scores(u, target, noise)

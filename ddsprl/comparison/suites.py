@@ -20,6 +20,7 @@ import numpy as np
 
 from ddsprl.comparison.plan import TargetSettings
 from ddsprl.features.loudness import ungated_loudness
+from ddsprl.fitting.core.streams import named
 from ddsprl.fitting.inversion.inverter import Inverter
 from ddsprl.fitting.inversion.recording import choose_pitch, most_plausible, pitch_hypotheses, ready
 from ddsprl.fitting.starts.registry import SharedWork, page_work
@@ -189,7 +190,7 @@ def _random_cases(synth: Instrument, count: int, seed: int) -> tuple[list[Case],
     draw, cases, rejected = _drawer(synth), [], 0
     for block in range(64):
         key = stream(seed, Stream.TARGET, "random", block)
-        knobs = jax.random.uniform(jax.random.fold_in(key, 0), (BLOCK, synth.n_params))
+        knobs = jax.random.uniform(named(key, "knobs")[0], (BLOCK, synth.n_params))
         drawn = draw(synth.snap(knobs), key)
         for i in range(BLOCK):
             if len(cases) == count:
@@ -224,7 +225,7 @@ def _drawer(synth: Instrument):
     render = jax.jit(lambda *parts: in_chunks(one, BLOCK, *parts))
 
     def draw(u, key) -> _Draw:
-        pitch, gate, noise = (jax.random.fold_in(key, i) for i in (1, 2, 3))
+        pitch, gate, noise = named(key, "pitch", "gate", "noise")
         midi = jax.random.uniform(pitch, (len(u),), minval=MIDI_RANGE[0], maxval=MIDI_RANGE[1])
         gate_s = jax.random.uniform(gate, (len(u),), minval=GATE_RANGE_S[0], maxval=GATE_RANGE_S[1])
         sound, heard = render(jnp.asarray(u, jnp.float32), midi, gate_s, jax.random.split(noise, len(u)))

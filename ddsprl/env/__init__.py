@@ -7,7 +7,7 @@ match/                       match a sound by turning knobs
 """
 
 from ddsprl.env.contract import Environment, EnvironmentConfig, Score, Timestep, WayBack
-from ddsprl.env.episodes import Results, episode, evaluate
+from ddsprl.env.episodes import Results, episode, episodes, evaluate
 from ddsprl.env.match.actions import to_flat
 from ddsprl.env.match.curriculum import CurriculumState, advance, free_mask, stages_of
 from ddsprl.env.match.embedding import EpisodicReward, load_embedding
@@ -64,6 +64,7 @@ __all__ = [
     "committed",
     "default_chunk",
     "episode",
+    "episodes",
     "evaluate",
     "fields_of",
     "flatten",

@@ -92,9 +92,15 @@ def evaluate(
         count: episodes.
         memory: what the policy carries from step to step, at the beginning of an episode; None for nothing.
     """
-    keys = jax.random.split(key, count)
+    return episodes(env, policy, jax.random.split(key, count), params, memory=memory)
+
+
+def episodes(
+    env: Environment, policy: Policy, keys: jax.Array, params: Any, *, memory: Any = None
+) -> Results:
+    """Episodes for the first tasks, one for each key `[n]`, whose own it is; see `evaluate`."""
 
     def one(key, index):
         return episode(env, policy, key, params, index, memory=memory)
 
-    return in_chunks(one, CHUNK, keys, jnp.arange(count))
+    return in_chunks(one, CHUNK, keys, jnp.arange(len(keys)))

@@ -14,6 +14,7 @@ import numpy as np
 
 from ddsprl.env import MatchEnv
 from ddsprl.evaluation.suites import JUDGE_KEYS, Stream, Suite
+from ddsprl.fitting.core.streams import named
 
 # Presets computed together; more would leave the cache of a CPU.
 CPU_BLOCK, DEVICE_BLOCK = 64, 1024
@@ -78,12 +79,12 @@ def judge(suite: Suite, u: np.ndarray) -> Heard:
 
 def references(suite: Suite) -> References:
     """Noise floor and random reference of every target."""
-    draw = jax.random.split(suite.key(Stream.REFERENCE))
+    draw, noise = named(suite.key(Stream.REFERENCE), "draw", "noise")
     shape = (suite.count, RANDOM_PRESETS)
-    uniform = np.asarray(jax.random.uniform(draw[0], (*shape, len(suite.knobs))))
+    uniform = np.asarray(jax.random.uniform(draw, (*shape, len(suite.knobs))))
     u = suite.filled(uniform)
     # Chosen under a key of their own, then judged like everything else.
-    keys = jnp.broadcast_to(jax.random.split(draw[1], suite.count)[:, None], shape)
+    keys = jnp.broadcast_to(jax.random.split(noise, suite.count)[:, None], shape)
     best = u[np.arange(suite.count), hear(suite, u, keys).loss.argmin(axis=1)]
     own = hear_own(suite, suite.truth[:, None])[:, 0]
     return References(judge(suite, suite.truth), judge(suite, best), own, snapped(suite, best))

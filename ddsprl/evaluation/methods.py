@@ -21,6 +21,7 @@ from ddsprl.evaluation.playing import RandomActions, play
 from ddsprl.evaluation.search import Found, Progress
 from ddsprl.evaluation.suites import Stream, Suite
 from ddsprl.evaluation.tuning import tuned
+from ddsprl.fitting.core.streams import named
 from ddsprl.fitting.guess.model import why_no_guess
 from ddsprl.fitting.guess.of_targets import guessed_points
 
@@ -117,7 +118,7 @@ def guesses(suite: Suite, *, renders: int = EPISODE_RENDERS, timed: bool = False
     began = time.perf_counter()
     for _ in range(2 if timed else 1):
         began = time.perf_counter()
-        key = jax.random.fold_in(suite.key(Stream.SEARCH), 2)
+        (key,) = named(suite.key(Stream.SEARCH), "guess")
         knobs = np.asarray(guessed_points(suite.env, suite.params, key, renders))[..., suite.knobs]
         u = snapped(suite, suite.filled(knobs))
         losses = hear_own(suite, u)

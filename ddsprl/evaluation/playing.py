@@ -75,11 +75,11 @@ def play(suite: Suite, act: Act, state: Any, *, timed: bool = False) -> Episodes
         state: of the policy.
         timed: whether to play twice, so that `seconds` hold no compiling.
     """
-    run, key = program(suite.env, act), suite.key(Stream.EPISODE)
+    run, keys = program(suite.env, act), suite.keys(Stream.EPISODE)
     if timed:
-        jax.block_until_ready(run(state, key, suite.params))
+        jax.block_until_ready(run(state, keys, suite.params))
     began = time.perf_counter()
-    history, lengths, returns = jax.tree.map(np.asarray, run(state, key, suite.params))
+    history, lengths, returns = jax.tree.map(np.asarray, run(state, keys, suite.params))
     seconds = time.perf_counter() - began
     played = np.arange(history.loss.shape[1]) <= lengths[:, None]
     losses = np.where(played, history.loss, np.inf)

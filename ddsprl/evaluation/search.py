@@ -20,6 +20,7 @@ from ddsprl.evaluation.suites import Stream, Suite
 from ddsprl.fitting.core import driver
 from ddsprl.fitting.core.budget import plan_budget, whole
 from ddsprl.fitting.core.solver import Answer, Query, Solver, Space
+from ddsprl.fitting.core.streams import named
 from ddsprl.fitting.solvers.registry import make_solver
 
 Progress = Callable[[int, int, float], None]
@@ -104,7 +105,7 @@ def _search(suite: Suite, setting: Setting, budget: int, progress: Progress | No
     began = time.perf_counter()
     solver = make_solver("cma_es", population=setting.population)
     programs, space = _programs(solver), _space(suite)
-    keys = jax.vmap(driver.split_keys)(suite.keys(Stream.SEARCH))
+    keys = jax.vmap(driver.keys_of)(suite.keys(Stream.SEARCH))
     starts = _starts(suite, setting)
     losses = [hear_own(suite, suite.filled(starts))]
     run = programs.begin(starts, losses[0], space, keys, np.float32(setting.sigma))
@@ -127,7 +128,7 @@ def _starts(suite: Suite, setting: Setting) -> np.ndarray:
     """Where searches begin, unlocked knobs, snapped, `[n, starts, k]`."""
     if not setting.start:
         return suite.start[:, None, suite.knobs]
-    key = jax.random.fold_in(suite.key(Stream.SEARCH), 1)
+    (key,) = named(suite.key(Stream.SEARCH), "start")
     return _heard(suite, np.asarray(jax.random.uniform(key, (suite.count, setting.start, len(suite.knobs)))))
 
 

@@ -21,6 +21,7 @@ from ddsprl.agents.playing import Player, playing, program
 from ddsprl.env import EnvParams, MatchEnv, recording_targets, stage_params
 from ddsprl.fitting.core.budget import Progress
 from ddsprl.fitting.core.programs import awaited, running
+from ddsprl.fitting.core.streams import named
 from ddsprl.fitting.guess.of_targets import with_guesses
 from ddsprl.fitting.inversion.inverter import Inverter
 from ddsprl.fitting.inversion.methods import Method
@@ -62,9 +63,9 @@ class AgentSearch:
         """See `ddsprl.fitting.inversion.searching.Searcher`."""
         params = self._params(group)
         run = program(self.env, self.act)
-        key = jax.random.fold_in(group.streams.elsewhere[0], 2)
+        keys = jax.vmap(lambda key: named(key, "play"))(group.streams.search)[0]
         with running():
-            found = awaited(run((self.player.state, jnp.asarray(True)), key, params))
+            found = awaited(run((self.player.state, jnp.asarray(True)), keys, params))
         history, lengths, _ = jax.tree.map(np.asarray, found)
         # After its end an episode stays where it was, so that every row holds a preset that was played.
         rows = np.minimum(np.arange(history.loss.shape[1]), lengths[:, None])

@@ -13,7 +13,7 @@ import numpy as np
 
 from ddsprl.compile_cache import user_cache_dir
 from ddsprl.fitting.core.programs import group_size
-from ddsprl.fitting.core.streams import streams_of_name
+from ddsprl.fitting.core.streams import streams_of
 from ddsprl.fitting.inversion.groups import prepare_group
 from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, make_problem
 from ddsprl.fitting.inversion.methods import Method
@@ -149,7 +149,7 @@ class Feed:
         inverter = self._inverter(duration_s)
         # A target's keys depend on its name only, not on what else is matched, or with what together.
         roots = jnp.stack([target_key(self.options.seed, r.clip.path.stem) for r in recordings])
-        streams = jax.vmap(streams_of_name)(roots)
+        streams = jax.vmap(streams_of)(roots)
         midi = [choose_pitch(r, inverter, streams.pitch[i]) for i, r in enumerate(recordings)]
         gate_s = np.array([r.gate_s for r in recordings], np.float32)
         sounds = Sounds(

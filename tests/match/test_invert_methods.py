@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import ddsprl
-from ddsprl.fitting.core.streams import streams_of_name
+from ddsprl.fitting.core.streams import streams_of
 from ddsprl.fitting.findings.references import references
 from ddsprl.fitting.inversion.groups import prepare_group, search_group
 from ddsprl.fitting.inversion.invert import Setup
@@ -132,7 +132,7 @@ def prepared(inverter, sounds, midi=60.0, start="neutral"):
     free, locked = np.ones(d, np.float32), np.zeros(d, np.float32)
     free[3], locked[3] = 0.0, 0.25
     note = Note(np.full(count, midi), np.full(count, 0.2), np.ones(count))
-    streams = jax.vmap(streams_of_name)(jax.random.split(jax.random.key(9), count))
+    streams = jax.vmap(streams_of)(jax.random.split(jax.random.key(9), count))
     method, audio = make_method("random", start), np.stack(sounds)
     knobs = Knobs(free, locked, np.zeros((0, d)))
     return method, prepare_group(inverter, method, Sounds(audio, note, np.ones_like(audio), streams), knobs)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from ddsprl.fitting.core.streams import streams_of_name
+from ddsprl.fitting.core.streams import streams_of
 from ddsprl.fitting.inversion.methods import DEFAULT_METHOD, DEFAULT_START, METHODS
 from ddsprl.io import UserError
 from ddsprl.io.ahead import ahead
@@ -191,7 +191,7 @@ def test_a_prior_is_of_the_posterior():
 
 def test_keys_depend_on_seed_and_name_only():
     def data(seed, name):
-        streams = streams_of_name(target_key(seed, name))
+        streams = streams_of(target_key(seed, name))
         return np.stack([jax.random.key_data(key) for key in streams])
 
     np.testing.assert_array_equal(data(0, "a"), data(0, "a"))

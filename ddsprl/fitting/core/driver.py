@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from ddsprl.fitting.core.archive import BAD_LOSS, Members, empty_members, keep_distinct
 from ddsprl.fitting.core.budget import Stretch
 from ddsprl.fitting.core.solver import Answer, Query, Solver, Space, Start, hears_fresh_noise
+from ddsprl.fitting.core.streams import named
 
 FINALISTS = 8
 SEGMENT = 32
@@ -88,9 +89,9 @@ class Segment(NamedTuple):
     trace: dict[str, jax.Array]
 
 
-def split_keys(key: jax.Array) -> Keys:
+def keys_of(key: jax.Array) -> Keys:
     """All the randomness of a run from one key."""
-    return Keys(*jax.random.split(key, 3))
+    return Keys(*named(key, *Keys._fields))
 
 
 def begin(problem: Plantlike, solver: Solver, target: Any, starts: jax.Array, keys: Keys) -> Run:

@@ -126,12 +126,12 @@ def solve(
     """
     began = time.perf_counter()
     check_budget(budget, starts.shape[1])
-    plan, split = plan_budget(solver, budget, starts.shape[1], gradient_cost), _split(keys)
-    run = _programs(problem, solver).begin(targets, jnp.asarray(starts, jnp.float32), split)
+    plan, streams = plan_budget(solver, budget, starts.shape[1], gradient_cost), _keys_of(keys)
+    run = _programs(problem, solver).begin(targets, jnp.asarray(starts, jnp.float32), streams)
     course = _Advance(run, run.archive, [np.asarray(run.archive.loss)[:, :1]], [], 0, 0, None)
     interrupted = False
     try:
-        for further in _courses(problem, plan, course, targets, split):
+        for further in _courses(problem, plan, course, targets, streams):
             course = further
             if progress is not None and not course.again:
                 charged = plan.charged()
@@ -296,7 +296,7 @@ def _hear_again(problem: Plantlike, most: int) -> Callable[[Run, Any, Keys, Any]
     return over_targets(partial(driver.hear_again, problem, most=most), (0, 0, 0, None))
 
 
-_split = jax.jit(jax.vmap(driver.split_keys))
+_keys_of = jax.jit(jax.vmap(driver.keys_of))
 
 
 def _next_size(size: int, seconds: float) -> int:

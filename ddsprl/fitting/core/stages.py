@@ -107,15 +107,15 @@ def solve_in_stages(
     if iterations < LEGS:
         raise ValueError(f"a budget of {budget} renders pays for {iterations} iterations, under {LEGS} legs")
     begin, rescore, advance = _programs(problem, solver)
-    split = jax.vmap(driver.split_keys)(keys)
+    streams = jax.vmap(driver.keys_of)(keys)
     ends = np.round(iterations * np.arange(1, LEGS + 1) / LEGS).astype(int)
-    run, done = begin(_weighted(targets, 0.0, stages), jnp.asarray(starts, jnp.float32), split), 0
+    run, done = begin(_weighted(targets, 0.0, stages), jnp.asarray(starts, jnp.float32), streams), 0
     for leg, end in enumerate(ends):
         now = _weighted(targets, leg / (LEGS - 1), stages)
-        run = rescore(run, now, split)
+        run = rescore(run, now, streams)
         while done < end:
             count = min(SEGMENT, end - done)
-            run, _ = advance(run, now, split, np.int32(count), whole(iterations))
+            run, _ = advance(run, now, streams, np.int32(count), whole(iterations))
             done += count
     return run.archive
 

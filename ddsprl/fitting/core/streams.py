@@ -3,6 +3,7 @@
 What is found for a target depends on its own key only, and a draw for one purpose shifts no other.
 """
 
+import zlib
 from typing import NamedTuple
 
 import jax
@@ -32,15 +33,14 @@ class Streams(NamedTuple):
     posterior: jax.Array
 
 
-def streams_of_name(root: jax.Array) -> Streams:
-    """Streams of a target that has a name, from its key."""
-    search, pitch, reference = jax.random.split(root, 3)
-    start, solver, judge = jax.random.split(jax.random.fold_in(search, 0), 3)
-    elsewhere, analysis, posterior = jax.random.split(jax.random.fold_in(reference, 1), 3)
-    return Streams(start, solver, judge, pitch, elsewhere, reference, analysis, posterior)
+def named(root: jax.Array, *names: str) -> list[jax.Array]:
+    """A key for each purpose, from the root and the purpose's name alone.
+
+    The CRC-32 of the name is folded in, so that a purpose more, or another order, changes no other's draws.
+    """
+    return [jax.random.fold_in(root, zlib.crc32(name.encode())) for name in names]
 
 
 def streams_of(root: jax.Array) -> Streams:
     """Streams of a target, from its key."""
-    start, solver, judge = jax.random.split(root, 3)
-    return Streams(start, solver, judge, *(jax.random.fold_in(root, i) for i in range(5)))
+    return Streams(*named(root, *Streams._fields))

@@ -15,6 +15,7 @@ import numpy as np
 
 from ddsprl.fitting.core.budget import GRADIENT_COST
 from ddsprl.fitting.core.driver import FINALISTS
+from ddsprl.fitting.core.streams import named
 from ddsprl.fitting.findings.references import RandomReference, references
 from ddsprl.fitting.findings.sensitivity import sensitivities
 from ddsprl.fitting.findings.topk import MemberSounds, distinct_indices, least_sound, sounds_of_members
@@ -61,7 +62,8 @@ def analyse(inverter: Inverter, group: TargetGroup, found: Inversion, *, top: in
         top: distinct presets wanted.
     """
     random = references(inverter, group, count=RANDOM_REFERENCE)
-    knob_keys, sound_keys = jax.vmap(jax.random.split, out_axes=1)(group.streams.analysis)
+    keys = group.streams.analysis
+    knob_keys, sound_keys = jax.vmap(lambda key: named(key, "knobs", "sounds"))(keys)
     felt = sensitivities(inverter.problem, group.targets, group.filled(found.u), knob_keys)
     names = [spec.name for spec in inverter.problem.instrument.table]
     renders, finalists, sounds = 2 * len(names) + 1, found.verdict.finalists, None

@@ -8,6 +8,7 @@ import numpy as np
 
 from ddsprl.fitting.core.archive import Members
 from ddsprl.fitting.core.driver import FINALISTS
+from ddsprl.fitting.core.streams import named
 from ddsprl.fitting.inversion.inverter import Inverter
 from ddsprl.fitting.inversion.records import TargetGroup
 
@@ -36,8 +37,8 @@ def references(inverter: Inverter, group: TargetGroup, *, count: int) -> list[Ra
         group: made ready.
         count: of random presets.
     """
-    split = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)
-    draw, noise, judge = split(group.streams.reference)
+    keys = group.streams.reference
+    draw, noise, judge = jax.vmap(lambda key: named(key, "draw", "noise", "judge"))(keys)
     where = _best_of(inverter, group, draw, noise, count)
     # Judged like a match: what was chosen by one evaluation is heard again with fresh noise keys.
     same = np.broadcast_to(where[:, None], (len(where), FINALISTS, where.shape[1]))

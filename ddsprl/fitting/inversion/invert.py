@@ -18,7 +18,7 @@ import numpy as np
 
 from ddsprl.fitting.core.budget import Progress
 from ddsprl.fitting.core.programs import group_size
-from ddsprl.fitting.core.streams import streams_of
+from ddsprl.fitting.core.streams import Streams, streams_of
 from ddsprl.fitting.inversion.groups import prepare_group
 from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, default_inverter, make_problem
 from ddsprl.fitting.inversion.methods import DEFAULT_BUDGET, DEFAULT_METHOD, make_method
@@ -153,11 +153,12 @@ def invert(
     knobs = _knobs(inverter, sample_rate, audio, setup)
     window = _array("window", setup.window, np.ones_like(audio))
     before = inverter.library.renders
-    note = _notes(audio, midi, gate_s, inverter, jax.random.fold_in(key, len(audio)))
+    # A target's key depends on its place in the batch only, not on how many are worked on together.
+    streams = _streams(key, np.arange(len(audio)))
+    note = _notes(audio, midi, gate_s, inverter, streams.pitch)
     for_pitch = inverter.library.renders - before
     given = _positions(how.given, len(audio), inverter.problem.instrument.n_params)
-    # A target's key depends on its place in the batch only, not on how many are worked on together.
-    sounds = Sounds(audio, note, window, _streams(key, np.arange(len(audio))), given)
+    sounds = Sounds(audio, note, window, streams, given)
     found = joined(_searched(inverter, searcher, sounds, knobs, progress))
     found.cost.library[0] += for_pitch
     return found
@@ -223,9 +224,10 @@ def invert_stream(
     def groups() -> Iterator[tuple[np.ndarray, Inverter, TargetGroup]]:
         for index, audio in _by_length(sounds):
             inverter = inverter_for(audio.shape[1])
-            note = _notes(audio, midi, gate_s, inverter, jax.random.fold_in(key, int(index[0])))
+            streams = _streams(key, index)
+            note = _notes(audio, midi, gate_s, inverter, streams.pitch)
             knobs = _knobs(inverter, sample_rate, audio, setup)
-            some = Sounds(audio, note, np.ones_like(audio), _streams(key, index))
+            some = Sounds(audio, note, np.ones_like(audio), streams)
             yield index, inverter, prepare_group(inverter, searcher.method, some, knobs)
 
     for index, inverter, group in ahead(groups()):
@@ -291,7 +293,7 @@ def _positions(given: np.ndarray | None, count: int, d: int) -> np.ndarray | Non
     return array
 
 
-def _streams(key: jax.Array, index: np.ndarray) -> Any:
+def _streams(key: jax.Array, index: np.ndarray) -> Streams:
     roots = jax.vmap(lambda i: jax.random.fold_in(key, i))(index.astype(np.uint32))
     return jax.vmap(streams_of)(roots)
 
@@ -304,15 +306,15 @@ def _array(name: str, given, default: np.ndarray, shape: tuple[int, ...] | None 
     return array
 
 
-def _notes(audio: np.ndarray, midi: Each, gate_s: Each, inverter: Inverter, key: jax.Array) -> Note:
+def _notes(audio: np.ndarray, midi: Each, gate_s: Each, inverter: Inverter, keys: jax.Array) -> Note:
     """The note of every target, fields `[B]`; estimated where not given."""
     count, rate = len(audio), inverter.problem.instrument.sample_rate
     gate_s = [estimate_gate(x, rate) for x in audio] if gate_s is None else gate_s
     gate_s = _one_each("gate_s", gate_s, count)
     if midi is None:
         heard = [pitch_hypotheses(x, rate)[0] for x in audio]
-        rows = zip(audio, heard, gate_s, strict=True)
-        midi = [most_plausible(x, pitches, float(held), inverter, key) for x, pitches, held in rows]
+        rows = zip(audio, heard, gate_s, keys, strict=True)
+        midi = [most_plausible(x, pitches, float(held), inverter, key) for x, pitches, held, key in rows]
     return Note(_one_each("midi", midi, count), gate_s, np.ones(count, np.float32))
 
 

@@ -152,7 +152,7 @@ class _Loop:
 
     def __init__(self, problem: RemoteProblem, solver: Solver, key: jax.Array) -> None:
         """Nothing is measured yet."""
-        self._problem, self._solver, self._keys = problem, solver, driver.split_keys(key)
+        self._problem, self._solver, self._keys = problem, solver, driver.keys_of(key)
         self.archive = driver.empty_archive(problem.plant.n_params)
         self.curve: list[float] = []
         self.traces: list[dict[str, np.ndarray]] = []

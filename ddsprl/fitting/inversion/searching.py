@@ -88,15 +88,14 @@ class SolverSearch:
 def _elsewhere(group: TargetGroup, i: int) -> TargetGroup:
     """The group with other keys and, for each target, a random half of its starts, each of them twice."""
     count = group.starts.shape[1]
-    fresh = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, i)))(group.streams.elsewhere)
+    fresh = jax.vmap(lambda key: streams_of(jax.random.fold_in(key, i)))(group.streams.elsewhere)
     half = max(1, count // 2)
-    order = jax.vmap(lambda key: jax.random.permutation(key, count)[:half])(fresh[:, 0])
-    streams = jax.vmap(streams_of)(fresh[:, 1])
+    order = jax.vmap(lambda key: jax.random.permutation(key, count)[:half])(fresh.start)
     # Twice, so that the shape stays and no other program is compiled.
     rows = np.asarray(order)[:, np.arange(count) % half]
     starts = np.take_along_axis(group.starts, rows[..., None], axis=1)
     # The pitch is known, and what is said about the finalists is said of all searches together.
-    again = group.streams._replace(search=streams.search, judge=streams.judge)
+    again = group.streams._replace(search=fresh.search, judge=fresh.judge)
     return group._replace(starts=starts, streams=again)
 
 
