@@ -3,8 +3,7 @@
 from typing import Any
 
 from ddsprl.comparison.summary import REFERENCES, Results, labels_of
-from ddsprl.measuring.intervals import interval_text
-from ddsprl.measuring.tables import Table, titled
+from ddsprl.measuring.tables import Table, interval_text, titled
 
 TITLES = {"random": "Random presets", "bank": "The shipped presets", "recordings": "Recordings"}
 # Field of a summary row, heading, and digits after the point.

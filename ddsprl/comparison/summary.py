@@ -13,7 +13,7 @@ import numpy as np
 
 from ddsprl.comparison.pricing import dearest
 from ddsprl.fitting.core.solver import COUNTS
-from ddsprl.measuring.intervals import estimate
+from ddsprl.measuring.tables import estimate
 from ddsprl.metrics import (
     excess_ratio,
     median_interval,

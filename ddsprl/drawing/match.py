@@ -17,19 +17,21 @@ from matplotlib.gridspec import GridSpec, SubplotSpec
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ddsprl.drawing.knobs import draw_sensitivity
-from ddsprl.drawing.spectrogram import LOWEST_HZ, RANGE_DB, log_spectrogram_db
 from ddsprl.drawing.style import (
     DPI,
     FAINT,
     INK,
+    LOWEST_HZ,
     MATCH,
     PAPER,
     RANDOM,
+    RANGE_DB,
     SOFT,
     STYLE,
     TARGET,
     VERDICTS,
     legible,
+    log_spectrogram_db,
     panel_title,
     png,
 )

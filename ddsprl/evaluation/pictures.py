@@ -10,17 +10,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ddsprl.drawing.edits import draw_losses, draw_trajectories
-from ddsprl.drawing.spectrogram import LOWEST_HZ, RANGE_DB, log_spectrogram_db
 from ddsprl.drawing.style import (
     DPI,
     FAINT,
     INK,
+    LOWEST_HZ,
     MATCH,
     PAPER,
     RANDOM,
+    RANGE_DB,
     SOFT,
     STYLE,
     TARGET,
+    log_spectrogram_db,
     panel_title,
     png,
 )

@@ -80,7 +80,7 @@ def json_text(obj: Any) -> str:
 
 def versions() -> dict[str, str]:
     """Returns what a result depended on: Python, the packages' versions, the platform and the machine."""
-    found = {name: _version(name) for name in VERSIONED}
+    found = {name: version_of(name) for name in VERSIONED}
     return {
         "python": platform.python_version(),
         **found,
@@ -134,7 +134,8 @@ def _move_into_place(staged: Path, final: Path) -> None:
         earlier.unlink(missing_ok=True)
 
 
-def _version(name: str) -> str:
+def version_of(name: str) -> str:
+    """Version of an installed package, in words where it is not there."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

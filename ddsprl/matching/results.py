@@ -22,7 +22,7 @@ from ddsprl.fitting.inversion.inverter import Inverter
 from ddsprl.fitting.inversion.recording import Recording
 from ddsprl.fitting.inversion.records import Inversion
 from ddsprl.fitting.posterior.summary import LEVEL, Posterior
-from ddsprl.fitting.solvers.monitor_trace import monitor_trace
+from ddsprl.fitting.solvers.monitor import monitor_trace
 from ddsprl.io import versions, write_json, write_wav
 from ddsprl.io.output import json_text
 from synth_jax import Instrument, Note, preset_from_unit, save_preset

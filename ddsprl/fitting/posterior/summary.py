@@ -228,7 +228,6 @@ def calibrate_temperature(
     choices: np.ndarray,
     prior_width: np.ndarray,
     level: float = LEVEL,
-    counted_below: float = COUNTED,
     least: int = 10,
 ) -> Calibration:
     """The lowest temperature of a grid whose intervals hold the truth often enough.
@@ -244,14 +243,13 @@ def calibrate_temperature(
         choices: of discrete knobs, `[d]`.
         prior_width: of the prior's interval of this level, `[d]`.
         level: of the intervals.
-        counted_below: knobs with intervals wider than this share of the prior's do not count.
         least: a temperature with fewer counted knobs is not chosen, unless all are such.
     """
     inside, counted = (np.zeros(len(temperatures)) for _ in range(2))
     for ladder, truth in zip(ladders, truths, strict=True):
         for r, samples in enumerate(ladder):
             low, high = interval(samples.reshape(-1, samples.shape[-1]), choices, level)
-            narrow = (high - low) / prior_width < counted_below
+            narrow = (high - low) / prior_width < COUNTED
             inside[r] += np.sum(holds(low, high, truth) & narrow)
             counted[r] += np.sum(narrow)
     coverage = np.where(counted > 0, inside / np.maximum(counted, 1), np.nan)
