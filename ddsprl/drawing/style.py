@@ -1,10 +1,14 @@
 """How all pictures look, and what they share."""
 
+import contextlib
 import io
+from collections.abc import Iterator
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
@@ -34,6 +38,16 @@ STYLE: dict[Any, Any] = {
     "legend.fontsize": 9.0,
     "legend.labelcolor": INK,
 }
+
+
+@contextlib.contextmanager
+def blank(width_px: float, height_px: float, **settings: Any) -> Iterator[Figure]:
+    """An empty figure, to be drawn on and made a file within the block: ticks get their style when drawn."""
+    with matplotlib.rc_context(STYLE):
+        size = (width_px / DPI, height_px / DPI)
+        figure = Figure(figsize=size, dpi=DPI, facecolor=PAPER, **settings)
+        FigureCanvasAgg(figure)
+        yield figure
 
 
 def panel_title(axes: Axes, title: str, note: str) -> None:

@@ -12,7 +12,7 @@ from ddsprl.evaluation.pictures import colour_of, excess_png, target_png
 from ddsprl.evaluation.results import Results, terms_of
 from ddsprl.evaluation.run import Evaluation
 from ddsprl.measuring.machine import record_text
-from ddsprl.measuring.tables import Table, interval_text, titled
+from ddsprl.measuring.tables import Table, figures, interval_text, titled
 
 INTRODUCTION = (
     "Estimates are medians over targets (shares for success), in brackets 95 % bootstrap intervals over "
@@ -138,12 +138,7 @@ def chosen(loss: np.ndarray, count: int) -> list[int]:
 
 def stage_table(stage: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of one stage: the methods, then what the target's own preset would get."""
-    entries = [*stage["methods"].items(), (OWN, stage["own_preset"])]
-    rows = [
-        [name, *(interval_text(row.get(field), digits) for field, _, digits in COLUMNS)]
-        for name, row in entries
-    ]
-    return ["method", *(heading for _, heading, _ in COLUMNS)], rows
+    return figures([*stage["methods"].items(), (OWN, stage["own_preset"])], COLUMNS)
 
 
 def duel_table(stage: dict[str, Any]) -> tuple[list[str], list[list[str]]]:

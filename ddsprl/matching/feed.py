@@ -70,17 +70,12 @@ class Group(NamedTuple):
 class KeptPages(Library):
     """A library that keeps only the pages used last, so that its memory does not grow with the targets."""
 
-    def __init__(self, library: Library, most: int = PAGES) -> None:
-        """A library of the same kind as another."""
-        super().__init__(library.instrument, library.config)
-        self._most = most
-
     def page(self, midi: float, gate_s: float) -> Page:
         """The page nearest to a note."""
         found = super().page(midi, gate_s)
         place = (found.midi, found.gate_s)
         self._pages[place] = self._pages.pop(place)
-        while len(self._pages) > self._most:
+        while len(self._pages) > PAGES:
             del self._pages[next(iter(self._pages))]
         return found
 
@@ -166,7 +161,7 @@ class Feed:
             problem = make_problem(self.options.sample_rate, duration_s, instrument=self.options.instrument)
             pages = LibraryConfig(cache_dir=user_cache_dir() / "library")
             config = InversionConfig(library=pages)
-            library = KeptPages(Library(problem.instrument, pages))
+            library = KeptPages(problem.instrument, pages)
             self._inverters[duration_s] = Inverter(problem, config, library)
         return self._inverters[duration_s]
 

@@ -1,7 +1,7 @@
 """Estimates with intervals, as JSON holds them and as text, and tables of texts, as Markdown."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,21 @@ class Table(NamedTuple):
     title: str
     header: list[str]
     rows: list[list[str]]
+
+
+Columns = Sequence[tuple[str, str, int]]
+Grid = tuple[list[str], list[list[str]]]
+
+
+def figures(entries: Iterable[tuple[str, Mapping[str, Any]]], columns: Columns) -> Grid:
+    """Header and rows of what methods have come to.
+
+    Args:
+        entries: names of methods, and their numbers by field.
+        columns: fields, headings, and digits after the point.
+    """
+    rows = [[name, *(interval_text(row.get(field), d) for field, _, d in columns)] for name, row in entries]
+    return ["method", *(heading for _, heading, _ in columns)], rows
 
 
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -22,7 +22,7 @@ from ddsprl.features.mel import mel_filterbank
 from ddsprl.features.stft import stft_power_frames
 from ddsprl.fitting.core.programs import awaited, running
 from ddsprl.io import UserError
-from ddsprl.io.atomic import replacing
+from ddsprl.io.output import replacing
 from ddsprl.plant import in_chunks
 from synth_jax import Instrument, Note
 from synth_jax.units import power_to_db

@@ -24,8 +24,8 @@ from ddsprl.agents.replay import Rows
 from ddsprl.agents.types import Labels
 from ddsprl.env import EnvParams, MatchEnv
 from ddsprl.io import UserError
-from ddsprl.io.atomic import replacing
 from ddsprl.io.json_files import first_difference
+from ddsprl.io.output import replacing
 from ddsprl.training.demonstrations.recording import About, Demonstrations, setup_for
 from synth_jax.params import table_digest
 
