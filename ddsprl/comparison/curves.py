@@ -39,11 +39,6 @@ def colour_of(results: Results, label: str) -> str:
     return COLOURS[labels_of(results).index(label) % len(COLOURS)]
 
 
-def dashes_of(results: Results, label: str) -> Any:
-    """The line of a method: solid while there are colours for all."""
-    return DASHES[labels_of(results).index(label) // len(COLOURS) % len(DASHES)]
-
-
 def draw_curves(path: str | os.PathLike[str], results: Results, curves: Curves) -> None:
     """Write the picture, whole or not at all.
 
@@ -125,7 +120,7 @@ def _charged_text(results: Results) -> str:
 
 def _draw_panel(axes: Axes, results: Results, curves: Curves, part: str, against: str) -> None:
     rng, lowest, highest = np.random.default_rng(0), [], []
-    for label in labels_of(results):
+    for place, label in enumerate(labels_of(results)):
         colour, found = colour_of(results, label), anytime(results, curves, part, label, against)
         if found is not None:
             x, excess = found
@@ -135,7 +130,9 @@ def _draw_panel(axes: Axes, results: Results, curves: Curves, part: str, against
             axes.fill_between(
                 x, np.maximum(low, LOWEST), np.maximum(high, LOWEST), color=colour, alpha=0.13, lw=0
             )
-            line = {"color": colour, "linewidth": 2.2, "linestyle": dashes_of(results, label)}
+            # Solid while there are colours for all.
+            dashes = DASHES[place // len(COLOURS) % len(DASHES)]
+            line = {"color": colour, "linewidth": 2.2, "linestyle": dashes}
             axes.plot(x, np.maximum(middle, LOWEST), label=label, **line)
             lowest.append(middle.min())
             highest.append(middle.max())

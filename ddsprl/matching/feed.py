@@ -174,12 +174,8 @@ class Feed:
 
 def target_key(seed: int, name: str) -> jax.Array:
     """The key of a target, from which all its streams come."""
-    return jax.random.fold_in(jax.random.key(seed), hash_name(name))
-
-
-def hash_name(name: str) -> int:
-    """A small number that depends on a name only, the same in every process."""
-    return zlib.crc32(name.encode("utf-8", "surrogateescape")) & 0x7FFFFFFF
+    number = zlib.crc32(name.encode("utf-8", "surrogateescape")) & 0x7FFFFFFF
+    return jax.random.fold_in(jax.random.key(seed), number)
 
 
 def check_name(file: Path) -> None:

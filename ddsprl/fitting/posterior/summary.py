@@ -115,7 +115,7 @@ def summarize(cycles: Any, setup: SummarySetup) -> Posterior:
     cold = np.asarray(u[:, 0], float)
     samples = cold.reshape(-1, cold.shape[-1])
     low, high = interval(samples, choices)
-    width = relative_widths(high - low, prior_widths(LEVEL), free)
+    width = np.where(free > 0, (high - low) / np.maximum(prior_widths(LEVEL), 1e-9), 0.0)
     counts = np.maximum(np.sum(~np.isnan(swaps), axis=0), 1)
     return Posterior(
         names=tuple(names),
@@ -152,11 +152,6 @@ def interval(samples: np.ndarray, choices: np.ndarray, level: float = LEVEL) -> 
     whole = np.quantile(samples, tails, axis=0, method="inverted_cdf")
     low, high = np.where(choices > 0, whole, smooth)
     return low, high
-
-
-def relative_widths(width: np.ndarray, prior: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """Widths over the prior's, 0 for locked knobs."""
-    return np.where(free > 0, width / np.maximum(prior, 1e-9), 0.0)
 
 
 def holds(low: np.ndarray, high: np.ndarray, truth: np.ndarray) -> np.ndarray:

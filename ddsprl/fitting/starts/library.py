@@ -104,10 +104,6 @@ class Library:
         distance = np.abs(page.pictures.astype(np.float32) - wanted).mean(axis=1)
         return page.presets[np.argsort(distance, kind="stable")[:count]]
 
-    def _presets(self) -> np.ndarray:
-        u = jax.random.uniform(jax.random.key(self.config.seed), (self.config.size, self.instrument.n_params))
-        return np.asarray(self.instrument.snap(u), np.float32)
-
     def _draw_pictures(self, u: jax.Array, note: Note, key: jax.Array) -> jax.Array:
         def draw(u, key):
             sound = self.instrument.render(u, note, key)
@@ -116,7 +112,8 @@ class Library:
         return in_chunks(draw, 64, u, jax.random.split(key, u.shape[0]))
 
     def _make(self, midi: float, gate_s: float) -> Page:
-        presets = self._presets()
+        u = jax.random.uniform(jax.random.key(self.config.seed), (self.config.size, self.instrument.n_params))
+        presets = np.asarray(self.instrument.snap(u), np.float32)
         note = Note(jnp.float32(midi), jnp.float32(gate_s), jnp.float32(1.0))
         with running():
             pictures = awaited(self._draw(presets, note, jax.random.key(self.config.seed + 1)))
