@@ -157,10 +157,8 @@ def _space(suite: Suite) -> Space:
 def _told(heard: np.ndarray, loss: np.ndarray) -> tuple[Query, Answer]:
     """What was heard, and the losses of it: scores only, no slopes."""
     n, _, k = heard.shape
-    nowhere = jnp.zeros((n, 0, k))
-    return Query(jnp.asarray(heard), nowhere), Answer(
-        jnp.asarray(loss, jnp.float32), jnp.zeros((n, 0)), nowhere
-    )
+    slopes, nothing = jnp.zeros((n, 0, k)), jnp.zeros((n, 0))
+    return Query(jnp.asarray(heard), slopes), Answer(jnp.asarray(loss, jnp.float32), nothing, slopes)
 
 
 def _first_run(
