@@ -30,7 +30,7 @@ import jax.numpy as jnp
 import optax
 
 from ddsprl.agents.ascent import Ascent, ascent_loss
-from ddsprl.agents.contract import Metrics
+from ddsprl.agents.contract import Imitator, Metrics
 from ddsprl.agents.imitation import goal_loss, score
 from ddsprl.agents.networks import Actor, Policy, TwinCritic
 from ddsprl.agents.opening import opened, or_own, rounds_of
@@ -45,7 +45,7 @@ from ddsprl.env import WayBack
 
 
 @dataclass(frozen=True)
-class Sac:
+class Sac(Imitator):
     """Networks and losses; static and hashable.
 
     Attributes:

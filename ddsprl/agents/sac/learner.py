@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from ddsprl.agents.ascent import Ascent, usable
-from ddsprl.agents.contract import Agent, Choice, LoopConfig, Metrics, Share, Step, View
+from ddsprl.agents.contract import Agent, Choice, LoopConfig, Metrics, Pupil, Share, Step, View
 from ddsprl.agents.observing import Sight, seen_of, transition_of
 from ddsprl.agents.opening import OVER
 from ddsprl.agents.replay import Replay, Rows, add, add_rows, empty_replay
@@ -38,7 +38,7 @@ class Drawn(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SacAgent(Agent):
+class SacAgent(Agent, Pupil):
     """The agent; static and hashable.
 
     Attributes:

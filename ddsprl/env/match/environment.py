@@ -243,10 +243,6 @@ class MatchEnv(Environment):
             guess=None if targets.guess is None or not self.config.guess else targets.guess[index],
         )
 
-    def module_mask(self, params: EnvParams) -> jax.Array:
-        """1 for modules with something unlocked, `[m]`."""
-        return actions.module_mask(params.free, self.instrument.table)
-
     def stage_mask(self, stage: int) -> Any:
         """1 for the knobs that a stage unlocks, float32 `[d]`."""
         return free_mask(self.instrument, stage)
