@@ -89,6 +89,25 @@ class Transition(NamedTuple):
     free: jax.Array | None = None
 
 
+class Edit(NamedTuple):
+    """An edit that goes before the policy's own draw where it is due.
+
+    Attributes:
+        module: int scalar.
+        delta: `[d]` in [-1, 1], of all unlocked knobs.
+        due: bool scalar, whether it is its turn.
+    """
+
+    module: jax.Array
+    delta: jax.Array
+    due: jax.Array
+
+
+def or_own(edit: Edit, module: jax.Array, delta: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Module and deltas of an edit that is due, else the given ones of the policy itself."""
+    return jnp.where(edit.due, edit.module, module), jnp.where(edit.due, edit.delta, delta)
+
+
 @dataclass(frozen=True)
 class ActionSpec:
     """Which knob belongs to which module; hashable.

@@ -20,13 +20,13 @@ from ddsprl.env.match.curriculum import free_mask
 from ddsprl.env.match.observation import VECTORS, hear, layout, note_row, observe
 from ddsprl.env.match.reward import Judgement, judge, reward_terms
 from ddsprl.env.match.types import (
+    AudioFeatures,
     Best,
     EnvConfig,
     EnvParams,
     EnvState,
     Episode,
     Final,
-    Heard,
     History,
 )
 from ddsprl.env.specs import Action, Field, Observation, ObservationSpec, Selector, flatten
@@ -259,7 +259,9 @@ class MatchEnv(Environment):
         start = jnp.where(warm, clip_unit(episode.u + noise), neutral)
         return jnp.where(episode.free > 0, start, episode.u)
 
-    def hear_and_judge(self, u: jax.Array, episode: Episode, params: EnvParams) -> tuple[Heard, Judgement]:
+    def hear_and_judge(
+        self, u: jax.Array, episode: Episode, params: EnvParams
+    ) -> tuple[AudioFeatures, Judgement]:
         """What the positions `u [d]` sound like in an episode, and how close that is."""
         audio = self.render(u, episode.notes, episode.render_key)
         compare = jax.vmap(self.objective, in_axes=(0, 0, None))
@@ -268,7 +270,7 @@ class MatchEnv(Environment):
         target_loudness = episode.features.loudness_lufs
         return heard, judge(result, heard.loudness, target_loudness, params.reward.silence)
 
-    def _observe(self, state: EnvState, heard: Heard) -> Observation:
+    def _observe(self, state: EnvState, heard: AudioFeatures) -> Observation:
         return observe(
             heard,
             state,
