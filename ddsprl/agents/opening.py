@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ddsprl.agents.networks import Policy
-from ddsprl.agents.types import ActionSpec, Allowed, Edit
+from ddsprl.agents.types import ActionSpec, Allowed, Override
 
 # A turn at which every opening is over.
 OVER = 2**30
@@ -20,7 +20,7 @@ OVER = 2**30
 
 def opened(
     policy: Policy, allowed: Allowed, turn: jax.Array, rounds: int | jax.Array, actions: ActionSpec
-) -> Edit:
+) -> Override:
     """The edit that belongs to a turn, due while the opening lasts.
 
     Args:
@@ -35,7 +35,7 @@ def opened(
     number = jnp.cumsum(usable) - 1
     module = jnp.argmax(usable & (number == turn % rounds_of(allowed, 1)))
     delta = jnp.where(allowed.knobs > 0, policy.goal.centre(), 0.0)
-    return Edit(module, delta, turn < rounds_of(allowed, rounds))
+    return Override(module, delta, turn < rounds_of(allowed, rounds))
 
 
 def rounds_of(allowed: Allowed, rounds: int | jax.Array) -> jax.Array:

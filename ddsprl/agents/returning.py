@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from ddsprl.agents.distributions import TanhNormal
-from ddsprl.agents.types import ActionSpec, Allowed, Edit
+from ddsprl.agents.types import ActionSpec, Allowed, Override
 from ddsprl.env import WayBack
 
 
@@ -26,7 +26,7 @@ def returned(
     vain: jax.Array,
     allowed: Allowed,
     actions: ActionSpec,
-) -> Edit:
+) -> Override:
     """The edit that leads back to the best patch, due after every other edit in vain.
 
     Args:
@@ -42,4 +42,4 @@ def returned(
     # With nothing to go back from, noise around the best patch is put where the policy would edit.
     module = jnp.where(jnp.max(far) > 0.0, jnp.argmax(far), own)
     noise = deltas._replace(mean=jnp.zeros_like(deltas.mean)).sample(key).value
-    return Edit(module, jnp.clip(memory.back + noise, -1.0, 1.0), vain % 2 == 1)
+    return Override(module, jnp.clip(memory.back + noise, -1.0, 1.0), vain % 2 == 1)

@@ -89,8 +89,8 @@ class Transition(NamedTuple):
     free: jax.Array | None = None
 
 
-class Edit(NamedTuple):
-    """An edit that goes before the policy's own draw where it is due.
+class Override(NamedTuple):
+    """An edit that takes the place of the policy's own where it is due.
 
     Attributes:
         module: int scalar.
@@ -103,9 +103,10 @@ class Edit(NamedTuple):
     due: jax.Array
 
 
-def or_own(edit: Edit, module: jax.Array, delta: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Module and deltas of an edit that is due, else the given ones of the policy itself."""
-    return jnp.where(edit.due, edit.module, module), jnp.where(edit.due, edit.delta, delta)
+def or_own(override: Override, module: jax.Array, delta: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Its module and deltas where it is due, else the given ones of the policy itself."""
+    due = override.due
+    return jnp.where(due, override.module, module), jnp.where(due, override.delta, delta)
 
 
 @dataclass(frozen=True)

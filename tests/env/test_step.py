@@ -35,7 +35,7 @@ def test_observation_fits_its_layout(either):
             assert value.dtype == np.float32
             assert value.min() >= field.low
             assert value.max() <= field.high
-    flat = env.flat(obs)
+    flat = flatten(obs, env.layout)
     assert flat.shape == (sum(field.size for field in env.layout),)
     for field in env.layout:
         np.testing.assert_array_equal(flat[field.span], np.ravel(obs[field.name]))

@@ -29,7 +29,7 @@ from ddsprl.env.match.types import (
     Final,
     History,
 )
-from ddsprl.env.specs import Action, Field, Observation, ObservationSpec, Selector, flatten
+from ddsprl.env.specs import Action, Field, Observation, ObservationSpec, Selector
 from ddsprl.losses.objective import Objective
 from ddsprl.plant import Plant
 from synth_jax import Instrument, Note
@@ -93,10 +93,6 @@ class MatchEnv(Environment):
     def n_params(self) -> int:
         """Number of knobs, d."""
         return self.instrument.n_params
-
-    def flat(self, obs: Observation) -> jax.Array:
-        """The flat view of an observation."""
-        return flatten(obs, self.layout)
 
     def reset(self, key: jax.Array, params: EnvParams) -> tuple[Observation, EnvState]:
         """A new episode with a target drawn from the bucket."""
