@@ -95,10 +95,10 @@ def check_episode(name: str) -> None:
             return after.state, (after.reward, after.truncated)
 
         last, (reward, truncated) = jax.lax.scan(edit, state, jnp.arange(env.config.steps))
-        return flatten(obs, env.layout), last, reward, truncated
+        return flatten(obs, env.observation.fields), last, reward, truncated
 
     flat, last, reward, truncated = episode(jax.random.split(KEY, BATCH), jnp.arange(BATCH))
-    assert flat.shape == (BATCH, env.layout[-1].span.stop)
+    assert flat.shape == (BATCH, env.observation.fields[-1].span.stop)
     assert np.isfinite(flat).all() and np.isfinite(reward).all()
     assert truncated[:, -1].all() and not truncated[:, :-1].any()
     moved = np.asarray(last.history.move)

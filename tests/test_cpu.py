@@ -1,6 +1,6 @@
 """Wide vectors are asked for once, never against the user, and never of a compiler that may not know them.
 
-The allocator's settings are taken, and freed memory then stays with the process.
+And freed memory stays with the process where it is asked to.
 """
 
 import os

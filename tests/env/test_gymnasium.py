@@ -69,11 +69,11 @@ def test_flat_view_is_the_same_episode(made):
     plain = GymMatch(made.env, made.cold)
     seen, _ = flat.reset(seed=4)
     obs, _ = plain.reset(seed=4)
-    np.testing.assert_array_equal(seen, flatten(obs, made.env.layout))
+    np.testing.assert_array_equal(seen, flatten(obs, made.env.observation.fields))
     delta = np.linspace(-1, 1, made.d, dtype=np.float32)
     one = flat.step(np.concatenate([np.array([0.0, 0.5, -1.0, 0.2], np.float32), delta]))
     two = plain.step({"module": 1, "delta": delta})
-    np.testing.assert_array_equal(one[0], flatten(two[0], made.env.layout))
+    np.testing.assert_array_equal(one[0], flatten(two[0], made.env.observation.fields))
     assert one[1] == two[1]
 
 

@@ -28,29 +28,29 @@ def test_observation_fits_its_layout(either):
     found = either.step(KEY, state, either.act(0), either.cold)
     env = either.env
     for seen in (obs, found.obs):
-        assert set(seen) == {field.name for field in env.layout}
-        for field in env.layout:
+        assert set(seen) == {field.name for field in env.observation.fields}
+        for field in env.observation.fields:
             value = np.asarray(seen[field.name])
             assert value.shape == field.shape
             assert value.dtype == np.float32
             assert value.min() >= field.low
             assert value.max() <= field.high
-    flat = flatten(obs, env.layout)
-    assert flat.shape == (sum(field.size for field in env.layout),)
-    for field in env.layout:
+    flat = flatten(obs, env.observation.fields)
+    assert flat.shape == (sum(field.size for field in env.observation.fields),)
+    for field in env.observation.fields:
         np.testing.assert_array_equal(flat[field.span], np.ravel(obs[field.name]))
-    chex.assert_trees_all_equal(unflatten(flat, env.layout), obs)
+    chex.assert_trees_all_equal(unflatten(flat, env.observation.fields), obs)
     both = jax.tree.map(lambda x: jnp.stack([x, x]), obs)
-    np.testing.assert_array_equal(flatten(both, env.layout)[1], flat)
+    np.testing.assert_array_equal(flatten(both, env.observation.fields)[1], flat)
 
 
 def test_log_mel_of_the_default_plant_has_64_bands_and_44_frames():
     from ddsprl.env import EnvConfig, make_matcher
 
-    fields = {field.name: field.shape for field in make_matcher(EnvConfig()).layout}
+    fields = {field.name: field.shape for field in make_matcher(EnvConfig()).observation.fields}
     assert fields["current"] == fields["target"] == (64, 44)
     assert fields["knobs"] == (25,)
-    two = make_matcher(EnvConfig(probes=2)).layout
+    two = make_matcher(EnvConfig(probes=2)).observation.fields
     assert two[0].shape == (64, 88)
 
 

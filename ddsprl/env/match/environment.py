@@ -29,7 +29,7 @@ from ddsprl.env.match.types import (
     Final,
     History,
 )
-from ddsprl.env.specs import Action, Field, Observation, ObservationSpec, Selector
+from ddsprl.env.specs import Action, Observation, ObservationSpec, Selector
 from ddsprl.losses.objective import Objective
 from ddsprl.plant import Plant
 from synth_jax import Instrument, Note
@@ -59,11 +59,6 @@ class MatchEnv(Environment):
         return Objective(self.config.objective, self.instrument.sample_rate)
 
     @property
-    def layout(self) -> tuple[Field, ...]:
-        """Names, shapes, bounds and flat places of the observation's parts."""
-        return layout(self.instrument, self.config.probes, guess=self.config.guess)
-
-    @property
     def steps(self) -> int:
         """T, the edits of a whole episode."""
         return self.config.steps
@@ -74,9 +69,8 @@ class MatchEnv(Environment):
         told = self.config.guess
         # Where actions name positions there is no going towards a guess.
         towards = ("guess", "knobs") if told and self.config.action == "delta" else None
-        return ObservationSpec(
-            self.layout, VECTORS + ("guess",) * told, ("current", "target"), "time", towards
-        )
+        fields = layout(self.instrument, self.config.probes, guess=told)
+        return ObservationSpec(fields, VECTORS + ("guess",) * told, ("current", "target"), "time", towards)
 
     @property
     def action(self) -> Selector:
