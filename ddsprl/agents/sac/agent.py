@@ -30,22 +30,22 @@ import jax.numpy as jnp
 import optax
 
 from ddsprl.agents.ascent import Ascent, ascent_loss
-from ddsprl.agents.contract import Metrics
+from ddsprl.agents.contract import Imitator, Metrics
 from ddsprl.agents.imitation import goal_loss, score
 from ddsprl.agents.networks import Actor, Policy, TwinCritic
-from ddsprl.agents.opening import opened, or_own, rounds_of
+from ddsprl.agents.opening import opened, rounds_of
 from ddsprl.agents.replay import Replay, empty_replay
 from ddsprl.agents.returning import returned
 from ddsprl.agents.sac import losses
 from ddsprl.agents.sac.config import SacConfig
 from ddsprl.agents.sac.losses import Temperatures
 from ddsprl.agents.sac.records import AgentAction, Beside, Draw, SacState
-from ddsprl.agents.types import ActionSpec, Allowed, Params, Seen, SeenSpec, Transition
+from ddsprl.agents.types import ActionSpec, Allowed, Params, Seen, SeenSpec, Transition, or_own
 from ddsprl.env import WayBack
 
 
 @dataclass(frozen=True)
-class Sac:
+class Sac(Imitator):
     """Networks and losses; static and hashable.
 
     Attributes:
@@ -91,8 +91,7 @@ class Sac:
     def new_replay(self, *, masked: bool = False) -> Replay:
         """An empty ring of the configured capacity; `masked` where every transition brings its own mask."""
         config = self.config
-        labelled = config.teaching.asked
-        return empty_replay(config.capacity, self.seen, self.actions, labelled=labelled, masked=masked)
+        return empty_replay(config.capacity, self.seen, self.actions, labelled=config.taught, masked=masked)
 
     def policy(self, actor: Params, seen: Seen, allowed: Allowed) -> Policy:
         """What an actor says of one observation."""
@@ -135,8 +134,8 @@ class Sac:
         if memory is not None and not greedy:
             noise, vain = jax.random.fold_in(key, 2), self._vain(allowed, turn, memory)
             back = returned(noise, module, policy.delta, memory, vain, allowed, self.actions)
-            module, delta = jnp.where(back.due, back.module, module), jnp.where(back.due, back.delta, delta)
-        rounds = self.config.guidance.opening
+            module, delta = or_own(back, module, delta)
+        rounds = self.config.opening
         if rounds and turn is not None:
             first = opened(policy, allowed, turn, rounds, self.actions)
             module, delta = or_own(first, module, delta)
@@ -146,7 +145,7 @@ class Sac:
         """Edits without an improvement, int scalar; those of the opening do not count."""
         if turn is None:
             return memory.since
-        return jnp.clip(turn - rounds_of(allowed, self.config.guidance.opening), 0, memory.since)
+        return jnp.clip(turn - rounds_of(allowed, self.config.opening), 0, memory.since)
 
     def update(
         self,
@@ -232,8 +231,8 @@ class Sac:
 
     def teaching(self, updates: jax.Array) -> jax.Array:
         """Weight of the imitation loss after so many gradient steps, scalar."""
-        teaching = self.config.teaching
-        return teaching.kickstart * (jnp.exp2(-updates / teaching.half) if teaching.half else jnp.ones(()))
+        half = self.config.kickstart_half
+        return self.config.kickstart * (jnp.exp2(-updates / half) if half else jnp.ones(()))
 
     def imitation_losses(
         self, actor: Params, batch: Transition, allowed: Allowed
@@ -274,7 +273,7 @@ class Sac:
         allowed: Allowed,
         beside: Beside,
     ) -> tuple[SacState, losses.Entropies, Metrics]:
-        weight, taught = self.teaching(state.updates), self.config.teaching.asked
+        weight, taught = self.teaching(state.updates), self.config.taught
 
         def total(actor):
             loss, found = self.actor_loss(actor, key, state, batch.seen, self.each(batch, allowed))
@@ -284,7 +283,7 @@ class Sac:
             if beside.played is not None:
                 up = ascent_loss(lambda *x: self.policy(actor, *x), beside.played, self.actions)
             total = beside.lead * loss + weight * nll
-            total += self.config.teaching.goal_weight * goal + self.config.guidance.reward_gradient * up
+            total += self.config.goal_weight * goal + self.config.reward_gradient * up
             return total, (loss, nll, goal, found)
 
         (_, (loss, nll, goal, found)), slope = jax.value_and_grad(total, has_aux=True)(state.actor)

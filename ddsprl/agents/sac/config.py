@@ -1,48 +1,9 @@
-"""Settings of soft actor-critic: flat, as files and the command line name them, and in groups, as code does.
-
-config.teaching        what is learnt from a teacher
-config.guidance        what leads the actor beside critics and teacher
-"""
+"""Settings of soft actor-critic, and what they may be."""
 
 from dataclasses import dataclass
 
-from ddsprl.agents.contract import AgentConfig
+from ddsprl.agents.contract import AgentConfig, LoopConfig
 from ddsprl.agents.encoder import NetworkConfig
-
-
-@dataclass(frozen=True)
-class Teaching:
-    """What is learnt from a teacher's choices; see `ddsprl.agents.imitation`.
-
-    Attributes:
-        kickstart: weight of doing as the teacher, at the first gradient step.
-        half: gradient steps in which that weight halves; 0 keeps it.
-        goal_weight: weight of the belief about the teacher's choices.
-        batch: transitions of both losses, drawn apart; 0 takes those of the gradient step.
-    """
-
-    kickstart: float
-    half: int
-    goal_weight: float
-    batch: int
-
-    @property
-    def asked(self) -> bool:
-        """Whether transitions must come with a teacher's choices."""
-        return self.kickstart > 0 or self.goal_weight > 0
-
-
-@dataclass(frozen=True)
-class Guidance:
-    """What leads the actor beside critics and teacher.
-
-    Attributes:
-        opening: rounds at an episode's beginning that follow the actor's belief, see `ddsprl.agents.opening`.
-        reward_gradient: weight of the reward's own gradient, see `ddsprl.agents.ascent`.
-    """
-
-    opening: int
-    reward_gradient: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +70,41 @@ class SacConfig(AgentConfig):
     tune_temperatures: bool = True
 
     @property
-    def teaching(self) -> Teaching:
-        """What is learnt from a teacher."""
-        return Teaching(self.kickstart, self.kickstart_half, self.goal_weight, self.imitation_batch)
+    def taught(self) -> bool:
+        """Whether transitions must come with a teacher's choices."""
+        return self.kickstart > 0 or self.goal_weight > 0
 
-    @property
-    def guidance(self) -> Guidance:
-        """What leads the actor beside critics and teacher."""
-        return Guidance(self.opening, self.reward_gradient)
+
+RANGES: dict[str, tuple[float, float]] = {
+    "opening": (0, 1000),
+    "kickstart": (0.0, 1e3),
+    "kickstart_half": (0, 10**9),
+    "goal_weight": (0.0, 1e3),
+    "imitation_batch": (0, 65_536),
+    "reward_gradient": (0.0, 1e6),
+    "decay_updates": (0, 10**9),
+    "batch": (1, 65_536),
+    "updates_per_step": (1, 1024),
+    "capacity": (1, 10**7),
+    "discount": (0.0, 1.0),
+    "target_rate": (0.0, 1.0),
+    "network.width": (1, 4096),
+    "network.blocks": (0, 64),
+    "network.patch": (1, 64),
+}
+_POSITIVE = ("actor_rate", "critic_rate", "temperature_rate", "gradient_norm")
+
+
+def check(config: SacConfig, loop: LoopConfig) -> None:
+    """Whether the settings go together.
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
+    """
+    for name in _POSITIVE:
+        if not getattr(config, name) > 0:
+            raise ValueError(f"agent.{name} is {getattr(config, name)}, allowed is more than 0")
+    if loop.n_envs > config.capacity:
+        raise ValueError(f"agent.capacity is {config.capacity}, allowed are loop.n_envs or more")
+    if loop.learn_after > config.capacity:
+        raise ValueError(f"loop.learn_after is {loop.learn_after}, allowed are 1 to agent.capacity")
