@@ -65,7 +65,7 @@ def explore(
     forced = jnp.where(leaves, jax.random.categorical(other, rest), mode)
     module = jnp.where(off_mode < 0, jax.random.categorical(pick, policy.log_module), forced)
     delta, own = policy.delta.sample(spread).value, jnp.ones(())
-    if rounds := agent.config.opening:
+    if rounds := agent.config.guidance.opening:
         first = opened(policy, allowed, turn, rounds, agent.actions)
         module, delta = or_own(first, module, delta)
         own = 1.0 - first.due

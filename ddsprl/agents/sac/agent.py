@@ -91,7 +91,9 @@ class Sac(Imitator):
     def new_replay(self, *, masked: bool = False) -> Replay:
         """An empty ring of the configured capacity; `masked` where every transition brings its own mask."""
         config = self.config
-        return empty_replay(config.capacity, self.seen, self.actions, labelled=config.taught, masked=masked)
+        return empty_replay(
+            config.capacity, self.seen, self.actions, labelled=config.teaching.asked, masked=masked
+        )
 
     def policy(self, actor: Params, seen: Seen, allowed: Allowed) -> Policy:
         """What an actor says of one observation."""
@@ -135,7 +137,7 @@ class Sac(Imitator):
             noise, vain = jax.random.fold_in(key, 2), self._vain(allowed, turn, memory)
             back = returned(noise, module, policy.delta, memory, vain, allowed, self.actions)
             module, delta = or_own(back, module, delta)
-        rounds = self.config.opening
+        rounds = self.config.guidance.opening
         if rounds and turn is not None:
             first = opened(policy, allowed, turn, rounds, self.actions)
             module, delta = or_own(first, module, delta)
@@ -145,7 +147,7 @@ class Sac(Imitator):
         """Edits without an improvement, int scalar; those of the opening do not count."""
         if turn is None:
             return memory.since
-        return jnp.clip(turn - rounds_of(allowed, self.config.opening), 0, memory.since)
+        return jnp.clip(turn - rounds_of(allowed, self.config.guidance.opening), 0, memory.since)
 
     def update(
         self,
@@ -231,8 +233,8 @@ class Sac(Imitator):
 
     def teaching(self, updates: jax.Array) -> jax.Array:
         """Weight of the imitation loss after so many gradient steps, scalar."""
-        half = self.config.kickstart_half
-        return self.config.kickstart * (jnp.exp2(-updates / half) if half else jnp.ones(()))
+        teaching = self.config.teaching
+        return teaching.kickstart * (jnp.exp2(-updates / teaching.half) if teaching.half else jnp.ones(()))
 
     def imitation_losses(
         self, actor: Params, batch: Transition, allowed: Allowed
@@ -273,7 +275,7 @@ class Sac(Imitator):
         allowed: Allowed,
         beside: Beside,
     ) -> tuple[SacState, losses.Entropies, Metrics]:
-        weight, taught = self.teaching(state.updates), self.config.taught
+        weight, taught = self.teaching(state.updates), self.config.teaching.asked
 
         def total(actor):
             loss, found = self.actor_loss(actor, key, state, batch.seen, self.each(batch, allowed))
@@ -283,7 +285,7 @@ class Sac(Imitator):
             if beside.played is not None:
                 up = ascent_loss(lambda *x: self.policy(actor, *x), beside.played, self.actions)
             total = beside.lead * loss + weight * nll
-            total += self.config.goal_weight * goal + self.config.reward_gradient * up
+            total += self.config.teaching.goal_weight * goal + self.config.guidance.reward_gradient * up
             return total, (loss, nll, goal, found)
 
         (_, (loss, nll, goal, found)), slope = jax.value_and_grad(total, has_aux=True)(state.actor)

@@ -1,9 +1,48 @@
-"""Settings of soft actor-critic, and what they may be."""
+"""Settings of soft actor-critic: flat, as files and flags name them; in groups, as code does; their ranges.
+
+config.teaching        what is learnt from a teacher
+config.guidance        what leads the actor beside critics and teacher
+"""
 
 from dataclasses import dataclass
 
 from ddsprl.agents.contract import AgentConfig, LoopConfig
 from ddsprl.agents.encoder import NetworkConfig
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What is learnt from a teacher's choices; see `ddsprl.agents.imitation`.
+
+    Attributes:
+        kickstart: weight of doing as the teacher, at the first gradient step.
+        half: gradient steps in which that weight halves; 0 keeps it.
+        goal_weight: weight of the belief about the teacher's choices.
+        batch: transitions of both losses, drawn apart; 0 takes those of the gradient step.
+    """
+
+    kickstart: float
+    half: int
+    goal_weight: float
+    batch: int
+
+    @property
+    def asked(self) -> bool:
+        """Whether transitions must come with a teacher's choices."""
+        return self.kickstart > 0 or self.goal_weight > 0
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """What leads the actor beside critics and teacher.
+
+    Attributes:
+        opening: rounds at an episode's beginning that follow the actor's belief, see `ddsprl.agents.opening`.
+        reward_gradient: weight of the reward's own gradient, see `ddsprl.agents.ascent`.
+    """
+
+    opening: int
+    reward_gradient: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +109,14 @@ class SacConfig(AgentConfig):
     tune_temperatures: bool = True
 
     @property
-    def taught(self) -> bool:
-        """Whether transitions must come with a teacher's choices."""
-        return self.kickstart > 0 or self.goal_weight > 0
+    def teaching(self) -> Teaching:
+        """What is learnt from a teacher."""
+        return Teaching(self.kickstart, self.kickstart_half, self.goal_weight, self.imitation_batch)
+
+    @property
+    def guidance(self) -> Guidance:
+        """What leads the actor beside critics and teacher."""
+        return Guidance(self.opening, self.reward_gradient)
 
 
 RANGES: dict[str, tuple[float, float]] = {

@@ -64,12 +64,12 @@ class SacAgent(Agent, Pupil):
     @property
     def taught(self) -> bool:
         """Whether transitions must come with a teacher's choices."""
-        return self.sac.config.taught
+        return self.sac.config.teaching.asked
 
     @property
     def sloped(self) -> bool:
         """Whether the reward's own gradient leads the actor."""
-        return self.sac.config.reward_gradient != 0
+        return self.sac.config.guidance.reward_gradient != 0
 
     @property
     def pupil(self) -> "SacAgent":

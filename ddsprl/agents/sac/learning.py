@@ -61,8 +61,8 @@ def learn(
         pick, draw, read = jax.random.split(key, 3)
         batch = mixed_batch(pick, replay, demos, size=config.batch, share=demo_share)
         lessons = None
-        if config.taught and config.imitation_batch:
-            lessons = mixed_batch(read, replay, demos, size=config.imitation_batch, share=demo_share)
+        if config.teaching.asked and config.teaching.batch:
+            lessons = mixed_batch(read, replay, demos, size=config.teaching.batch, share=demo_share)
         lead = (state.updates >= critic_first).astype(jnp.float32)
         after, metrics = agent.update(draw, state, batch, allowed, lessons=lessons, lead=lead, played=played)
         if critic_first:
