@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ddsprl.agents.contract import AgentConfig, LoopConfig
 from ddsprl.agents.encoder import NetworkConfig
+from ddsprl.io.checks import within
 
 
 @dataclass(frozen=True)
@@ -143,11 +144,10 @@ def check(config: SacConfig, loop: LoopConfig) -> None:
     """Whether the settings go together.
 
     Raises:
-        ValueError: naming the field, its value and what is allowed.
+        UserError, ValueError: naming the field, its value and what is allowed.
     """
     for name in _POSITIVE:
-        if not getattr(config, name) > 0:
-            raise ValueError(f"agent.{name} is {getattr(config, name)}, allowed is more than 0")
+        within(f"agent.{name}", getattr(config, name), 0, above=True)
     if loop.n_envs > config.capacity:
         raise ValueError(f"agent.capacity is {config.capacity}, allowed are loop.n_envs or more")
     if loop.learn_after > config.capacity:
