@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ddsprl.drawing.style import FAINT, INK, PAPER, SOFT, STYLE
 from ddsprl.fitting.solvers.monitor import VERDICTS
-from ddsprl.io.atomic import replacing
+from ddsprl.io.output import replacing
 
 HYBRID, DESCENT, RANDOM = "#0072b2", "#d55e00", "#a9b1bb"
 VERDICT_COLOURS = ("#009e73", "#e69f00", "#cc3311")

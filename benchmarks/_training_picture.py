@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter
 
 from ddsprl.drawing.style import FAINT, INK, PAPER, STYLE
 from ddsprl.env.match.curriculum import stages_of
-from ddsprl.io.atomic import replacing
+from ddsprl.io.output import replacing
 from synth_jax.instruments import DEFAULT_INSTRUMENT, INSTRUMENTS
 
 AGENT, DPI = "#0072b2", 110

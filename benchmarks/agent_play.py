@@ -13,8 +13,9 @@ import numpy as np
 
 from _common import parser, print_table, save
 from ddsprl.agents import seen_of
-from ddsprl.agents.opening import opened, or_own
+from ddsprl.agents.opening import opened
 from ddsprl.agents.playing import playing
+from ddsprl.agents.types import or_own
 from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.env import EnvParams, evaluate, stage_params

@@ -25,8 +25,8 @@ import jax
 import jax.numpy as jnp
 
 from _common import Timing, measure, parser, print_table, save
-from ddsprl.allocator import keep_freed_memory
 from ddsprl.compile_cache import enable_compilation_cache
+from ddsprl.cpu import keep_freed_memory
 from ddsprl.env import AutoReset, EnvConfig, EnvParams, ManyState, MatchEnv, make_env
 from ddsprl.plant import in_chunks
 

@@ -17,7 +17,7 @@ from ddsprl.env import EnvConfig, make_matcher
 from ddsprl.evaluation.results import collect
 from ddsprl.evaluation.run import Evaluation, Settings
 from ddsprl.io.json_files import rounded_tree
-from ddsprl.measuring.intervals import interval_text
+from ddsprl.measuring.tables import interval_text
 
 BUDGETS, QUICK_BUDGETS = (50, 500, 2000), (16,)
 TARGETS, QUICK_TARGETS = 32, 4

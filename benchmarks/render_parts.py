@@ -19,9 +19,8 @@ import synth_jax
 from _common import Timing, measure, parser, print_table, save
 from ddsprl.cpu import tune_cpu
 from render import presets
-from synth_jax.envelopes import Adsr, adsr
 from synth_jax.filters import lowpass, warped_gain
-from synth_jax.lfo import lfo
+from synth_jax.modulators import Adsr, adsr, lfo
 from synth_jax.oscillators import REACH, OscParams, base_phase, control_hop, correct, oscillators, white_noise
 
 SAMPLE_RATE, DURATION_S, BATCH = 16_000, 0.5, 64

@@ -1,6 +1,6 @@
-"""Gradient-safe elementary functions: the only place where log, sqrt, pow and norm meet zero.
+"""Gradient-safe elementary functions: the only place where log, sqrt and norm meet zero.
 
-`sqrt`, `log`, `norm` and `x ** p` have an infinite or undefined slope at 0, and `jnp.where` does not
+`sqrt`, `log` and `norm` have an infinite or undefined slope at 0, and `jnp.where` does not
 hide it: the chain rule multiplies the bad branch by zero, and `0 * inf` is NaN. Each function here
 clamps its *argument* first, so that both value and gradient are finite everywhere, and returns the
 exact value wherever the argument is above its floor.
@@ -26,11 +26,6 @@ def safe_log10(x: jax.Array, floor: float = 1e-10) -> jax.Array:
 def safe_sqrt(x: jax.Array, floor: float = 1e-12) -> jax.Array:
     """Square root of `max(x, floor)`; zero gradient at and below the floor."""
     return jnp.sqrt(jnp.maximum(x, floor))
-
-
-def safe_pow(x: jax.Array, exponent: float, floor: float = 1e-12) -> jax.Array:
-    """`max(x, floor) ** exponent` for non-negative `x`; zero gradient at and below the floor."""
-    return jnp.exp(exponent * jnp.log(jnp.maximum(x, floor)))
 
 
 def safe_divide(numerator: jax.Array, denominator: jax.Array, floor: float = 1e-12) -> jax.Array:

@@ -11,7 +11,7 @@ from ddsprl.comparison.judging import Judge
 from ddsprl.comparison.plan import Method
 from ddsprl.comparison.searching import Searcher
 from ddsprl.comparison.suites import Case, preset_suite
-from ddsprl.env import EnvConfig, make_matcher, recording_targets, stage_params, stages_of
+from ddsprl.env import EnvConfig, flatten, make_matcher, recording_targets, stage_params, stages_of
 from ddsprl.fitting.inversion.invert import Setup, invert
 from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, make_problem
 from ddsprl.losses import ObjectiveConfig
@@ -95,10 +95,10 @@ def check_episode(name: str) -> None:
             return after.state, (after.reward, after.truncated)
 
         last, (reward, truncated) = jax.lax.scan(edit, state, jnp.arange(env.config.steps))
-        return env.flat(obs), last, reward, truncated
+        return flatten(obs, env.observation.fields), last, reward, truncated
 
     flat, last, reward, truncated = episode(jax.random.split(KEY, BATCH), jnp.arange(BATCH))
-    assert flat.shape == (BATCH, env.layout[-1].span.stop)
+    assert flat.shape == (BATCH, env.observation.fields[-1].span.stop)
     assert np.isfinite(flat).all() and np.isfinite(reward).all()
     assert truncated[:, -1].all() and not truncated[:, :-1].any()
     moved = np.asarray(last.history.move)

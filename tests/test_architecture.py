@@ -37,10 +37,9 @@ HELPERS = {
     "drawing": "measuring",
     "sharding": "agents",
     "compile_cache": "agents",
-    "allocator": "match",
     "cpu": "measuring",
 }
-BETWEEN_HELPERS = {("drawing", "io"), ("io", "compile_cache"), ("cpu", "allocator")}
+BETWEEN_HELPERS = {("drawing", "io"), ("io", "compile_cache")}
 # The sub-rooms of `fitting`, likewise from the ground up.
 FITTING_FLOORS = (
     {"core"},

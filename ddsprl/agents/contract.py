@@ -140,17 +140,15 @@ class Step(NamedTuple):
 
 
 class Imitator(Protocol):
-    """What can be cloned from demonstrations: a policy whose parameters are `state.actor`."""
+    """What can be cloned from demonstrations: a policy whose parameters are `state.actor`.
 
-    @property
-    def actions(self) -> Any:
-        """`ddsprl.agents.types.ActionSpec`."""
-        ...
+    Attributes:
+        actions: `ddsprl.agents.types.ActionSpec`.
+        seen: `ddsprl.agents.types.SeenSpec`.
+    """
 
-    @property
-    def seen(self) -> Any:
-        """`ddsprl.agents.types.SeenSpec`."""
-        ...
+    actions: Any
+    seen: Any
 
     def policy(self, actor: Any, seen: Any, allowed: Any) -> Any:
         """`ddsprl.agents.networks.Policy` at one observation."""
@@ -158,22 +156,17 @@ class Imitator(Protocol):
 
 
 class Pupil(Protocol):
-    """What an agent that learns from demonstrations can do beside."""
+    """What an agent that learns from demonstrations can do beside.
 
-    @property
-    def imitator(self) -> Imitator:
-        """What is cloned."""
-        ...
+    Attributes:
+        imitator: what is cloned.
+        sight: what it reads of an observation, `ddsprl.agents.observing.Sight`.
+        most_demos: most transitions of demonstrations.
+    """
 
-    @property
-    def sight(self) -> Any:
-        """What it reads of an observation: `ddsprl.agents.observing.Sight`."""
-        ...
-
-    @property
-    def most_demos(self) -> int:
-        """Most transitions of demonstrations."""
-        ...
+    imitator: Imitator
+    sight: Any
+    most_demos: int
 
     def with_room(self, experience: Any, count: int) -> Any:
         """The experience with room for so many transitions of demonstrations."""
@@ -185,27 +178,19 @@ class Pupil(Protocol):
 
 
 class Agent(Protocol):
-    """An agent; static and hashable. A class that names it as its base asks for nothing and has no pupil."""
+    """An agent, which names this as its base; static and hashable.
 
-    @property
-    def shares(self) -> tuple[str, ...]:
-        """Names of what is counted of its choices."""
-        return ()
+    Attributes:
+        shares: names of what is counted of its choices.
+        taught: whether steps are to come with a teacher's actions.
+        sloped: whether steps are to come with the slopes of the rewards.
+        pupil: what it can do with demonstrations; None for nothing.
+    """
 
-    @property
-    def taught(self) -> bool:
-        """Whether steps are to come with a teacher's actions."""
-        return False
-
-    @property
-    def sloped(self) -> bool:
-        """Whether steps are to come with the slopes of the rewards."""
-        return False
-
-    @property
-    def pupil(self) -> Pupil | None:
-        """What it can do with demonstrations; None for nothing."""
-        return None
+    shares: tuple[str, ...] = ()
+    taught: bool = False
+    sloped: bool = False
+    pupil: Pupil | None = None
 
     def init(self, key: jax.Array) -> Any:
         """What is learnt, at the beginning."""

@@ -8,36 +8,20 @@ edits are no draws of the policy: the critics learn from them as from any other 
 nothing from them.
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 
 from ddsprl.agents.networks import Policy
-from ddsprl.agents.types import ActionSpec, Allowed
+from ddsprl.agents.types import ActionSpec, Allowed, Override
 
 # A turn at which every opening is over.
 OVER = 2**30
 
 
-class Opened(NamedTuple):
-    """An edit of the opening.
-
-    Attributes:
-        module: int scalar.
-        delta: `[d]` in [-1, 1], of all unlocked knobs.
-        still: bool scalar, whether the opening lasts.
-    """
-
-    module: jax.Array
-    delta: jax.Array
-    still: jax.Array
-
-
 def opened(
     policy: Policy, allowed: Allowed, turn: jax.Array, rounds: int | jax.Array, actions: ActionSpec
-) -> Opened:
-    """The edit that belongs to a turn.
+) -> Override:
+    """The edit that belongs to a turn, due while the opening lasts.
 
     Args:
         policy: at the observation.
@@ -51,14 +35,9 @@ def opened(
     number = jnp.cumsum(usable) - 1
     module = jnp.argmax(usable & (number == turn % rounds_of(allowed, 1)))
     delta = jnp.where(allowed.knobs > 0, policy.goal.centre(), 0.0)
-    return Opened(module, delta, turn < rounds_of(allowed, rounds))
+    return Override(module, delta, turn < rounds_of(allowed, rounds))
 
 
 def rounds_of(allowed: Allowed, rounds: int | jax.Array) -> jax.Array:
     """Edits that so many rounds over the allowed modules take, int scalar."""
     return rounds * jnp.maximum(jnp.sum(allowed.modules > 0), 1)
-
-
-def or_own(first: Opened, module: jax.Array, delta: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The opening's module and deltas while it lasts, then the given ones of the policy itself."""
-    return jnp.where(first.still, first.module, module), jnp.where(first.still, first.delta, delta)

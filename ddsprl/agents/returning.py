@@ -10,28 +10,12 @@ First to return and then to go on from there is Ecoffet et al. 2021, "First retu
 it.
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 
 from ddsprl.agents.distributions import TanhNormal
-from ddsprl.agents.types import ActionSpec, Allowed
+from ddsprl.agents.types import ActionSpec, Allowed, Override
 from ddsprl.env import WayBack
-
-
-class Return(NamedTuple):
-    """An edit that leads back.
-
-    Attributes:
-        module: int scalar.
-        delta: `[d]` in [-1, 1], of all unlocked knobs.
-        due: bool scalar, whether it is its turn.
-    """
-
-    module: jax.Array
-    delta: jax.Array
-    due: jax.Array
 
 
 def returned(
@@ -42,8 +26,8 @@ def returned(
     vain: jax.Array,
     allowed: Allowed,
     actions: ActionSpec,
-) -> Return:
-    """The edit that leads back to the best patch.
+) -> Override:
+    """The edit that leads back to the best patch, due after every other edit in vain.
 
     Args:
         key: of the noise.
@@ -58,4 +42,4 @@ def returned(
     # With nothing to go back from, noise around the best patch is put where the policy would edit.
     module = jnp.where(jnp.max(far) > 0.0, jnp.argmax(far), own)
     noise = deltas._replace(mean=jnp.zeros_like(deltas.mean)).sample(key).value
-    return Return(module, jnp.clip(memory.back + noise, -1.0, 1.0), vain % 2 == 1)
+    return Override(module, jnp.clip(memory.back + noise, -1.0, 1.0), vain % 2 == 1)

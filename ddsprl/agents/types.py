@@ -89,6 +89,26 @@ class Transition(NamedTuple):
     free: jax.Array | None = None
 
 
+class Override(NamedTuple):
+    """An edit that takes the place of the policy's own where it is due.
+
+    Attributes:
+        module: int scalar.
+        delta: `[d]` in [-1, 1], of all unlocked knobs.
+        due: bool scalar, whether it is its turn.
+    """
+
+    module: jax.Array
+    delta: jax.Array
+    due: jax.Array
+
+
+def or_own(override: Override, module: jax.Array, delta: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Its module and deltas where it is due, else the given ones of the policy itself."""
+    due = override.due
+    return jnp.where(due, override.module, module), jnp.where(due, override.delta, delta)
+
+
 @dataclass(frozen=True)
 class ActionSpec:
     """Which knob belongs to which module; hashable.

@@ -1,16 +1,10 @@
-"""Comparing methods at equal budget: targets, references, runs that can be continued, tables and pages."""
+"""Comparing methods at equal budget: targets, references, runs that can be continued, tables and pages.
 
-from ddsprl.comparison.options import read_configuration
-from ddsprl.comparison.plan import Experiment, Method, TargetSettings
-from ddsprl.comparison.suites import Case, Suite, preset_suite, recording_suite
-
-__all__ = [
-    "Case",
-    "Experiment",
-    "Method",
-    "Suite",
-    "TargetSettings",
-    "preset_suite",
-    "read_configuration",
-    "recording_suite",
-]
+plan.py, options.py        what is compared, and how it is asked for
+suites.py                  targets
+searching.py, judging.py   one method's searches, and verdicts on what was found
+execution.py, pricing.py   all pieces of work; what a gradient is charged as
+results.py, summary.py     numbers as files hold them, and what may be claimed
+markdown.py, curves.py     tables and pictures; page.py has both, and sounds
+run.py                     from settings to a finished directory
+"""

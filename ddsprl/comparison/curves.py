@@ -9,23 +9,20 @@ as training the guesses, is not on the axis, so a method that pays for it ends b
 import os
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ddsprl.comparison.markdown import TITLES
 from ddsprl.comparison.results import Curves, curve_of
 from ddsprl.comparison.searching import Curve
 from ddsprl.comparison.summary import Results, labels_of, reference_of
-from ddsprl.drawing.style import FAINT, INK, PAPER, SOFT, STYLE
-from ddsprl.io.atomic import replacing
+from ddsprl.drawing.style import DPI, FAINT, INK, PAPER, SOFT, blank
+from ddsprl.io.output import replacing
 
 # After Okabe and Ito (2008), told apart by colour-blind eyes; the later ones are further shades.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b4a9c", "#7f7f7f", "#8c510a")
-POINTS, RESAMPLES, DPI = 120, 1_000, 100
+POINTS, RESAMPLES = 120, 1_000
 # Of the methods that share a colour, in turn.
 DASHES: tuple[Any, ...] = ("solid", (0, (4, 1.5)), (0, (1.2, 1.2)))
 LOWEST = 3e-3
@@ -42,11 +39,6 @@ def colour_of(results: Results, label: str) -> str:
     return COLOURS[labels_of(results).index(label) % len(COLOURS)]
 
 
-def dashes_of(results: Results, label: str) -> Any:
-    """The line of a method: solid while there are colours for all."""
-    return DASHES[labels_of(results).index(label) // len(COLOURS) % len(DASHES)]
-
-
 def draw_curves(path: str | os.PathLike[str], results: Results, curves: Curves) -> None:
     """Write the picture, whole or not at all.
 
@@ -56,11 +48,7 @@ def draw_curves(path: str | os.PathLike[str], results: Results, curves: Curves) 
         curves: of its runs.
     """
     parts = list(dict.fromkeys(entry["part"] for entry in results["summary"]))
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(
-            figsize=(14.0, 5.4 * len(parts) + 0.9), dpi=DPI, facecolor=PAPER, layout="constrained"
-        )
-        canvas = FigureCanvasAgg(figure)
+    with blank(1400, 540 * len(parts) + 90, layout="constrained") as figure:
         grid: Any = figure.subplots(len(parts), 2, squeeze=False, sharey="row")
         for row, part in zip(grid, parts, strict=True):
             for axes, (against, label) in zip(row, AXES, strict=True):
@@ -75,7 +63,7 @@ def draw_curves(path: str | os.PathLike[str], results: Results, curves: Curves) 
             handles, labels, loc="outside upper center", ncols=columns, fontsize=10.5, handlelength=2.4
         )
         with replacing(path) as temporary:
-            canvas.print_figure(temporary, format="png", dpi=DPI)
+            figure.canvas.print_figure(temporary, format="png", dpi=DPI)
 
 
 def anytime(
@@ -132,7 +120,7 @@ def _charged_text(results: Results) -> str:
 
 def _draw_panel(axes: Axes, results: Results, curves: Curves, part: str, against: str) -> None:
     rng, lowest, highest = np.random.default_rng(0), [], []
-    for label in labels_of(results):
+    for place, label in enumerate(labels_of(results)):
         colour, found = colour_of(results, label), anytime(results, curves, part, label, against)
         if found is not None:
             x, excess = found
@@ -142,7 +130,9 @@ def _draw_panel(axes: Axes, results: Results, curves: Curves, part: str, against
             axes.fill_between(
                 x, np.maximum(low, LOWEST), np.maximum(high, LOWEST), color=colour, alpha=0.13, lw=0
             )
-            line = {"color": colour, "linewidth": 2.2, "linestyle": dashes_of(results, label)}
+            # Solid while there are colours for all.
+            dashes = DASHES[place // len(COLOURS) % len(DASHES)]
+            line = {"color": colour, "linewidth": 2.2, "linestyle": dashes}
             axes.plot(x, np.maximum(middle, LOWEST), label=label, **line)
             lowest.append(middle.min())
             highest.append(middle.max())

@@ -3,8 +3,7 @@
 from typing import Any
 
 from ddsprl.comparison.summary import REFERENCES, Results, labels_of
-from ddsprl.measuring.intervals import interval_text
-from ddsprl.measuring.tables import Table, titled
+from ddsprl.measuring.tables import Columns, Table, figures, interval_text, titled
 
 TITLES = {"random": "Random presets", "bank": "The shipped presets", "recordings": "Recordings"}
 # Field of a summary row, heading, and digits after the point.
@@ -87,19 +86,11 @@ def introduction(results: Results) -> str:
 def _figures(entry: dict[str, Any], place: str) -> Table:
     rows = [*entry["methods"].items(), *((REFERENCES[k], v) for k, v in entry["references"].items())]
     shown = [c for c in COLUMNS if any(row.get(c[0]) is not None for _, row in rows)]
-    title = f"{place}, {entry['targets']} targets"
-    texts = [
-        [name, *(interval_text(row.get(field), digits) for field, _, digits in shown)] for name, row in rows
-    ]
-    return Table(title, ["method", *(heading for _, heading, _ in shown)], texts)
+    return Table(f"{place}, {entry['targets']} targets", *figures(rows, shown))
 
 
-def _plain(entry: dict[str, Any], title: str, columns: tuple[tuple[str, str, int], ...]) -> Table:
-    rows = [
-        [label, *(interval_text(row.get(field), digits) for field, _, digits in columns)]
-        for label, row in entry["methods"].items()
-    ]
-    return Table(title, ["method", *(heading for _, heading, _ in columns)], rows)
+def _plain(entry: dict[str, Any], title: str, columns: Columns) -> Table:
+    return Table(title, *figures(entry["methods"].items(), columns))
 
 
 def _duels(entry: dict[str, Any], place: str) -> list[Table]:

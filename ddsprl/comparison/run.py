@@ -19,7 +19,7 @@ from ddsprl.fitting.core.programs import group_size
 from ddsprl.fitting.inversion.methods import usable_start
 from ddsprl.fitting.solvers.registry import make_solver
 from ddsprl.io import UserError
-from ddsprl.io.atomic import replacing
+from ddsprl.io.output import replacing
 from ddsprl.io.sources import source_digest
 from ddsprl.measuring.machine import place
 from ddsprl.measuring.work import Work

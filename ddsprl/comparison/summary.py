@@ -13,7 +13,7 @@ import numpy as np
 
 from ddsprl.comparison.pricing import dearest
 from ddsprl.fitting.core.solver import COUNTS
-from ddsprl.measuring.intervals import estimate
+from ddsprl.measuring.tables import estimate
 from ddsprl.metrics import (
     excess_ratio,
     median_interval,
@@ -68,7 +68,8 @@ def price_of(results: Results, label: str, samples: int) -> float | None:
 def table_of(results: Results, part: str, budget: int, method: str, field: str) -> np.ndarray | None:
     """One number of all runs, `[targets, seeds]`; None where there is no such number."""
     names = [target["name"] for target in results["targets"] if target["part"] == part]
-    rows = {(run["target"], run["seed"]): run for run in results["runs"] if _is(run, method, budget)}
+    runs = [run for run in results["runs"] if (run["method"], run["budget"]) == (method, budget)]
+    rows = {(run["target"], run["seed"]): run for run in runs}
     values = [[rows[name, seed].get(field) for seed in range(results["options"]["seeds"])] for name in names]
     return None if any(value is None for row in values for value in row) else np.array(values, np.float64)
 
@@ -87,10 +88,6 @@ def excess_of(results: Results, part: str, budget: int, method: str, judge: str)
     return excess_ratio(
         loss, reference_of(results, part, "floor", judge), reference_of(results, part, "best_4096", judge)
     )
-
-
-def _is(run: dict[str, Any], method: str, budget: int) -> bool:
-    return run["method"] == method and run["budget"] == budget
 
 
 def _entry(results: Results, part: str, budget: int, ratio: Sequence[str]) -> dict[str, Any]:

@@ -7,22 +7,18 @@ a picture of its own:       edits_png(names=..., knobs=..., losses=..., edits=[.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ddsprl.drawing.style import (
-    DPI,
     FAINT,
     INK,
     MATCH,
     PAPER,
     SOFT,
-    STYLE,
     TARGET,
+    blank,
     legible,
     panel_title,
     png,
@@ -118,9 +114,7 @@ def edits_png(
         subtitle: a line below it.
     """
     height_px = HEAD_PX + max(LEAST_PX, ROW_PX * (len(edits) + 2), 26 * len(names) + 320)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_PX / DPI, height_px / DPI), dpi=DPI, facecolor=PAPER)
-        FigureCanvasAgg(figure)
+    with blank(WIDTH_PX, height_px) as figure:
         plain = {"x": 0.03, "va": "top", "parse_math": False}
         figure.text(y=1 - 26 / height_px, s=legible(title, 60), fontsize=19, fontweight="bold", **plain)
         figure.text(y=1 - 62 / height_px, s=legible(subtitle, 190), fontsize=11, color=SOFT, **plain)

@@ -6,12 +6,9 @@ Numbers are plain mappings: this room knows no search.
 from collections.abc import Collection, Mapping
 from textwrap import wrap
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from ddsprl.drawing.style import DPI, FAINT, INK, MATCH, RANDOM, SOFT, STYLE, TARGET, legible, png
+from ddsprl.drawing.style import FAINT, INK, MATCH, RANDOM, SOFT, TARGET, blank, legible, png
 
 WIDTH_PX, ROW_PX, FRAME_PX, LINE_PX = 900, 24, 120, 18
 
@@ -86,9 +83,7 @@ def posterior_png(
     """
     lines = wrap(remark, 120)
     height_px = FRAME_PX + ROW_PX * max(len(low), 4) + LINE_PX * len(lines)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_PX / DPI, height_px / DPI), dpi=DPI)
-        FigureCanvasAgg(figure)
+    with blank(WIDTH_PX, height_px) as figure:
         plain = {"x": 0.03, "va": "top", "parse_math": False}
         figure.text(
             y=1.0 - 18 / height_px,

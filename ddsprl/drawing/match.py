@@ -8,28 +8,27 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, SubplotSpec
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ddsprl.drawing.knobs import draw_sensitivity
-from ddsprl.drawing.spectrogram import LOWEST_HZ, RANGE_DB, log_spectrogram_db
 from ddsprl.drawing.style import (
-    DPI,
     FAINT,
     INK,
+    LOWEST_HZ,
     MATCH,
     PAPER,
     RANDOM,
+    RANGE_DB,
     SOFT,
-    STYLE,
     TARGET,
     VERDICTS,
+    blank,
     legible,
+    log_spectrogram_db,
     panel_title,
     png,
 )
@@ -110,39 +109,26 @@ def match_png(
     terms: Mapping[str, Any],
     rises: Mapping[str, float] | None = None,
 ) -> bytes:
-    """`report_png` of records as plain mappings, as they come from another process."""
-    return report_png(Heading(**heading), Sounds(**sounds), Course(**course), Terms(**terms), rises)
-
-
-def report_png(
-    heading: Heading,
-    sounds: Sounds,
-    course: Course,
-    terms: Terms,
-    rises: Mapping[str, float] | None = None,
-) -> bytes:
-    """The report of one match, a PNG of 1600 x 1160 pixels.
+    """The report of one match, a PNG of 1600 x 1160 pixels; records as plain mappings, for another process.
 
     Args:
-        heading: words above.
-        sounds: spectrograms and waveforms.
-        course: the loss curve.
-        terms: bars, the match above the reference.
+        heading: words above, a `Heading`.
+        sounds: spectrograms and waveforms, `Sounds`.
+        course: the loss curve, a `Course`.
+        terms: bars, the match above the reference, `Terms`.
         rises: by knob, how much the loss rises when it is moved; no chart of it if None.
     """
-    # The style has to hold while drawing too: ticks are made then. It is restored afterwards.
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(SIZE_PX[0] / DPI, SIZE_PX[1] / DPI), dpi=DPI, facecolor=PAPER)
-        FigureCanvasAgg(figure)
+    went = Course(**course)
+    with blank(*SIZE_PX) as figure:
         grid = GridSpec(2, 2, figure, height_ratios=[1.65, 1.0])
         grid.update(left=LEFT, right=RIGHT, top=0.85, bottom=0.055, hspace=0.24, wspace=0.13)
         panels = 2 if rises is None else 3
         lower = grid[1, :].subgridspec(1, panels, wspace=0.26 if panels == 2 else 0.42)
-        _draw_header(figure, heading)
-        _draw_sounds(figure, grid, sounds)
-        _draw_course(figure, lower[0], course)
-        reference_name = next(iter(course.references), "random reference")
-        _draw_terms(figure.add_subplot(lower[1]), terms, reference_name)
+        _draw_header(figure, Heading(**heading))
+        _draw_sounds(figure, grid, Sounds(**sounds))
+        _draw_course(figure, lower[0], went)
+        reference_name = next(iter(went.references), "random reference")
+        _draw_terms(figure.add_subplot(lower[1]), Terms(**terms), reference_name)
         if rises is not None:
             _draw_rises(figure.add_subplot(lower[2]), rises)
         return png(figure)

@@ -12,7 +12,7 @@ A class that names `Environment` as its base gets what is optional as an environ
     way_back      where the episode's best point lies from here, for players that return to it
     sample_rate   of sounds that an ended episode can be heard by, and `sounds`, which renders them
 
-What training needs beside (stages, teachers, demonstrations) is told by `ddsprl.training.domains`.
+What training needs beside (stages, teachers, demonstrations) is told by `ddsprl.env.domain`.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class EnvironmentConfig:
     """Settings that every environment has; the base of its own record of settings.
 
     Attributes:
-        name: of the kind of environment, see `ddsprl.training.domains`.
+        name: of the kind of environment, see `ddsprl.training.config.DOMAINS`.
         steps: T, after which an episode is truncated.
     """
 
@@ -88,43 +88,35 @@ class WayBack(NamedTuple):
 
 
 class State(Protocol):
-    """An episode under way: a named tuple with these fields and others of its own.
-
-    Attributes:
-        episode: what does not change from reset to the end, so that a step need not copy it; may be ().
-        t: scalar int, steps taken.
-    """
+    """An episode under way: a named tuple with these fields and others of its own."""
 
     @property
     def episode(self) -> Any:
-        """What does not change."""
+        """What does not change from reset to the end, so that a step need not copy it; may be ()."""
         ...
 
     @property
     def t(self) -> jax.Array:
-        """Steps taken."""
+        """Steps taken, scalar int."""
         ...
 
     def _replace(self, **changes: Any) -> Any: ...
 
 
 class Environment(Protocol):
-    """An environment; static and hashable."""
+    """An environment, which names this as its base; static and hashable.
 
-    @property
-    def steps(self) -> int:
-        """T, the steps of a whole episode."""
-        ...
+    Attributes:
+        steps: T, of a whole episode.
+        observation: what is observed.
+        action: what may be done.
+        sample_rate: Hz of what `sounds` gives; None for an environment that is not heard.
+    """
 
-    @property
-    def observation(self) -> ObservationSpec:
-        """What is observed."""
-        ...
-
-    @property
-    def action(self) -> ActionSpec:
-        """What may be done."""
-        ...
+    steps: int
+    observation: ObservationSpec
+    action: ActionSpec
+    sample_rate: int | None = None
 
     def reset(self, key: jax.Array, params: Any) -> tuple[Observation, Any]:
         """A new episode with a task drawn from those of `params`."""
@@ -160,11 +152,6 @@ class Environment(Protocol):
 
     def way_back(self, state: Any, params: Any) -> WayBack | None:
         """Where the best point lies; None where nobody may return to it."""
-        return None
-
-    @property
-    def sample_rate(self) -> int | None:
-        """Hz of what `sounds` gives; None for an environment that is not heard."""
         return None
 
     def sounds(self, final: Any, params: Any) -> tuple[jax.Array, jax.Array]:

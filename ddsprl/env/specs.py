@@ -116,32 +116,21 @@ class Part:
 
 
 class ActionSpec(Protocol):
-    """The face of all kinds of actions; hashable."""
+    """The face of all kinds of actions, each of which names it as its base; hashable.
 
-    @property
-    def size(self) -> int:
-        """Numbers of an action, d."""
-        ...
+    Attributes:
+        size: numbers of an action, d.
+        groups: how many groups the numbers fall into.
+        group_of_number: index of each number's group, `d` of them.
+        parts: the action's pytree with a `Part` for every leaf.
+        flat_size: length of the flat view.
+    """
 
-    @property
-    def groups(self) -> int:
-        """How many groups the numbers fall into."""
-        ...
-
-    @property
-    def group_of_number(self) -> tuple[int, ...]:
-        """Index of each number's group, `d` of them."""
-        ...
-
-    @property
-    def parts(self) -> Any:
-        """The action's pytree with a `Part` for every leaf."""
-        ...
-
-    @property
-    def flat_size(self) -> int:
-        """Length of the flat view."""
-        ...
+    size: int
+    groups: int
+    group_of_number: tuple[int, ...]
+    parts: Any
+    flat_size: int
 
     def compose(self, group: jax.Array, numbers: jax.Array) -> Action:
         """The action that takes the numbers `[d]` for a group, scalar int; leading axes are kept."""
@@ -157,7 +146,7 @@ class ActionSpec(Protocol):
 
 
 @dataclass(frozen=True)
-class Vector:
+class Vector(ActionSpec):
     """`d` numbers, all acted on at once.
 
     Attributes:
@@ -202,7 +191,7 @@ class Vector:
 
 
 @dataclass(frozen=True)
-class Selector:
+class Selector(ActionSpec):
     """A module, and the deltas of that module's knobs; modules partition the `d` knobs.
 
     Attributes:
@@ -239,18 +228,6 @@ class Selector:
     def from_flat(self, flat: jax.Array, mask: jax.Array) -> Action:
         """The module with the highest logit among those with something unlocked, and the deltas."""
         belongs = np.arange(self.groups)[:, None] == np.array(self.group_of_number, int)[None, :]
-        return from_flat(flat, jnp.max(jnp.where(belongs, mask[None, :], 0.0), axis=1))
-
-
-def from_flat(flat: jax.Array, modules: jax.Array) -> Action:
-    """An action from one vector `[m + d]`: selector logits, then deltas.
-
-    The module is the highest logit among those with something unlocked.
-
-    Args:
-        flat: `[m + d]`.
-        modules: mask `[m]`.
-    """
-    count = modules.shape[0]
-    logits = jnp.where(modules > 0, flat[:count], _BARRED)
-    return {"module": jnp.argmax(logits), "delta": flat[count:]}
+        unlocked = jnp.max(jnp.where(belongs, mask[None, :], 0.0), axis=1)
+        logits = jnp.where(unlocked > 0, flat[: self.groups], _BARRED)
+        return self.compose(jnp.argmax(logits), flat[self.groups :])

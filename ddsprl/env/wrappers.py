@@ -1,4 +1,4 @@
-"""Wrappers: many episodes side by side with automatic reset, and a step without gradients.
+"""Many episodes side by side, with automatic reset.
 
     many = AutoReset(env, n_envs=64)
     obs, state = many.reset(key, params)
@@ -157,22 +157,3 @@ class AutoReset:
         begin = (jnp.zeros((), count.dtype), state.episode, (obs, state._replace(episode=None)))
         _, episode, fresh = jax.lax.while_loop(more, renew, begin)
         return episode, fresh
-
-
-@dataclass(frozen=True)
-class StopGradients:
-    """An environment whose step passes no gradient on: neither from state to state nor from action to reward.
-
-    Attributes:
-        env: with `reset` and `step`.
-    """
-
-    env: Any
-
-    def reset(self, key: jax.Array, params: Any) -> tuple[Observation, Any]:
-        """As the wrapped one."""
-        return jax.lax.stop_gradient(self.env.reset(key, params))
-
-    def step(self, key: jax.Array, state: Any, action: Action, params: Any) -> Timestep:
-        """As the wrapped one."""
-        return jax.lax.stop_gradient(self.env.step(key, state, action, params))

@@ -5,10 +5,9 @@ from ddsprl.compile_cache import enable_compilation_cache
 from ddsprl.cpu import tune_cpu
 from ddsprl.env import stages_of
 from ddsprl.evaluation.options import EvaluateOptions, check
-from ddsprl.evaluation.page import write_report
+from ddsprl.evaluation.page import markdown, write_report
 from ddsprl.evaluation.results import collect
 from ddsprl.evaluation.run import Evaluation, Settings
-from ddsprl.evaluation.tables import markdown
 from ddsprl.io import write_json
 from ddsprl.io.checks import within
 from ddsprl.io.cli import print_out

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddsprl.measuring.intervals import estimate
+from ddsprl.measuring.tables import estimate
 from ddsprl.metrics import (
     excess_ratio,
     median_interval,

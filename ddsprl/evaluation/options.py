@@ -54,12 +54,7 @@ class EvaluateOptions:
 
 
 def parse_options(arguments: Sequence[str]) -> EvaluateOptions:
-    """Options of a command line; what cannot be read becomes one line.
-
-    Raises:
-        UserError: an unknown option, a missing one, or a value of the wrong kind.
-        SystemExit: help was asked for, and printed.
-    """
+    """Options of a command line; raises what `parse_command_line` does."""
     return parse_command_line(
         EvaluateOptions, arguments, program=PROGRAM, description=DESCRIPTION, positional=("run",)
     )

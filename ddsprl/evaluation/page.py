@@ -1,4 +1,4 @@
-"""`report.html` of an evaluation: tables, excess against renders, and targets to hear and to look at."""
+"""The tables of an evaluation, and `report.html`: these, excess against renders, targets to hear and see."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +11,8 @@ from ddsprl.evaluation.methods import AGENT, sound, target_sound
 from ddsprl.evaluation.pictures import colour_of, excess_png, target_png
 from ddsprl.evaluation.results import Results, terms_of
 from ddsprl.evaluation.run import Evaluation
-from ddsprl.evaluation.tables import duel_table, stage_table, term_table, title_of
 from ddsprl.measuring.machine import record_text
+from ddsprl.measuring.tables import Table, figures, interval_text, titled
 
 INTRODUCTION = (
     "Estimates are medians over targets (shares for success), in brackets 95 % bootstrap intervals over "
@@ -21,6 +21,18 @@ INTRODUCTION = (
     "hearing. Excess is (L - floor) / (L of the best of 64 random presets - floor). The match meter is 100 % "
     "at the noise floor and 0 % at that reference. The last row is what the target's own preset would get."
 )
+# Field of a row, heading, digits after the point.
+COLUMNS = (
+    ("excess", "excess", 3),
+    ("loss", "loss", 3),
+    ("meter", "match meter (%)", 1),
+    ("success", "success", 2),
+    ("solved", "solved, own hearing", 2),
+    ("renders_to_epsilon", "renders to epsilon", 0),
+    ("renders", "renders", 0),
+    ("seconds", "seconds a target", 3),
+)
+OWN = "the target's own preset"
 UNTUNED = "CMA-ES was not tuned for this instrument, rate, duration, probes and objective."
 
 
@@ -122,3 +134,37 @@ def chosen(loss: np.ndarray, count: int) -> list[int]:
     """Targets to be shown: spread evenly from the best match to the worst."""
     order = np.argsort(loss, kind="stable")
     return [int(order[i]) for i in np.linspace(0, len(order) - 1, count).round().astype(int)] if count else []
+
+
+def stage_table(stage: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of one stage: the methods, then what the target's own preset would get."""
+    return figures([*stage["methods"].items(), (OWN, stage["own_preset"])], COLUMNS)
+
+
+def duel_table(stage: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the agent against every other method."""
+    rows = [
+        [name, interval_text(row["wins"], 2), interval_text(row["ratio"], 2)]
+        for name, row in stage["duels"].items()
+    ]
+    return [f"{AGENT} against", "wins", "its median excess over the other's"], rows
+
+
+def term_table(stage: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the median loss terms."""
+    names = list(dict.fromkeys(name for row in stage["methods"].values() for name in row["terms"]))
+    rows = [
+        [method, *(f"{row['terms'][name]:.3f}" for name in names)] for method, row in stage["methods"].items()
+    ]
+    return ["median of each term", *(name.replace("_", " ") for name in names)], rows
+
+
+def title_of(stage: dict[str, Any]) -> str:
+    """Heading of a stage."""
+    return f"Stage {stage['stage']}: {stage['name']}, {len(stage['knobs'])} knobs"
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The stages' tables for a terminal."""
+    shown = [Table(title_of(stage), *stage_table(stage)) for stage in results["stages"]]
+    return "\n\n".join(map(titled, shown)) + "\n"

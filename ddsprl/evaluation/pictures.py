@@ -3,24 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from ddsprl.drawing.edits import draw_losses, draw_trajectories
-from ddsprl.drawing.spectrogram import LOWEST_HZ, RANGE_DB, log_spectrogram_db
 from ddsprl.drawing.style import (
-    DPI,
     FAINT,
     INK,
+    LOWEST_HZ,
     MATCH,
-    PAPER,
     RANDOM,
+    RANGE_DB,
     SOFT,
-    STYLE,
     TARGET,
+    blank,
+    log_spectrogram_db,
     panel_title,
     png,
 )
@@ -39,9 +36,7 @@ def excess_png(stages: Sequence[Mapping[str, Any]]) -> bytes:
     """Median excess against renders, a panel for each stage."""
     columns = min(STAGES_A_ROW, len(stages))
     lines = -(-len(stages) // columns)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.6 * columns, 3.6 * lines), dpi=DPI, facecolor=PAPER)
-        FigureCanvasAgg(figure)
+    with blank(460 * columns, 360 * lines) as figure:
         for i, stage in enumerate(stages):
             axes = figure.add_subplot(lines, columns, i + 1)
             axes.set_title(f"Stage {stage['stage']}: {stage['name']}", loc="left", fontsize=11)
@@ -99,11 +94,9 @@ def target_png(
         losses: likewise, `[steps + 1]`.
         wanted: the target's knobs, `[k]`.
     """
-    with matplotlib.rc_context(STYLE):
-        lanes = 0.0 if knobs is None else 0.26 * len(names) + 1.0
-        height = 3.0 + max(3.2, lanes)
-        figure = Figure(figsize=(13.0, height), dpi=DPI, facecolor=PAPER)
-        FigureCanvasAgg(figure)
+    lanes = 0.0 if knobs is None else 0.26 * len(names) + 1.0
+    height = 3.0 + max(3.2, lanes)
+    with blank(1300, 100 * height) as figure:
         grid = figure.add_gridspec(2, 1, height_ratios=[2.4, height - 2.4], hspace=0.42)
         figure.subplots_adjust(left=0.06, right=0.985, top=1 - 0.4 / height, bottom=0.55 / height)
         upper = grid[0].subgridspec(1, len(sounds), wspace=0.08)

@@ -114,7 +114,7 @@ def _search(suite: Suite, setting: Setting, budget: int, progress: Progress | No
         query, run = programs.ask(run, keys, whole(plan.total))
         heard = _heard(suite, np.asarray(query.score))
         losses.append(hear_own(suite, suite.filled(heard)))
-        run = programs.tell(run, query, _query(heard), _answer(losses[-1], heard), keys)
+        run = programs.tell(run, query, *_told(heard, losses[-1]), keys)
         if progress is not None:
             done = setting.starts + (i + 1) * setting.population
             progress(done, budget, float(np.mean([x.min() for x in np.asarray(run.archive.loss)])))
@@ -155,13 +155,11 @@ def _space(suite: Suite) -> Space:
     return Space(jnp.ones(len(suite.knobs)), jnp.zeros(len(suite.knobs)), choices)
 
 
-def _query(heard: np.ndarray) -> Query:
-    return Query(jnp.asarray(heard), jnp.zeros((heard.shape[0], 0, heard.shape[2])))
-
-
-def _answer(loss: np.ndarray, heard: np.ndarray) -> Answer:
-    n, k = heard.shape[0], heard.shape[2]
-    return Answer(jnp.asarray(loss, jnp.float32), jnp.zeros((n, 0)), jnp.zeros((n, 0, k)))
+def _told(heard: np.ndarray, loss: np.ndarray) -> tuple[Query, Answer]:
+    """What was heard, and the losses of it: scores only, no slopes."""
+    n, _, k = heard.shape
+    slopes, nothing = jnp.zeros((n, 0, k)), jnp.zeros((n, 0))
+    return Query(jnp.asarray(heard), slopes), Answer(jnp.asarray(loss, jnp.float32), nothing, slopes)
 
 
 def _first_run(

@@ -11,23 +11,20 @@ POLL_S = 0.1
 JOIN_S = 60.0
 
 
-def ahead(
-    items: Iterable[Item], *, depth: int = 1, waiting: Callable[[], Any] | None = None
-) -> Iterator[Item]:
-    """The same items, made while the caller is busy with earlier ones.
+def ahead(items: Iterable[Item], *, waiting: Callable[[], Any] | None = None) -> Iterator[Item]:
+    """The same items, made while the caller is busy with earlier ones; one finished item may wait.
 
     What the iterable raises is raised here, in its turn. When the caller stops early the thread stops at its
     next item, which is waited for a minute at most.
 
     Args:
         items: iterated over in the other thread only.
-        depth: finished items that may wait, besides the one being made.
         waiting: called now and then while there is nothing to take; it may raise.
 
     Yields:
         Every item, in order.
     """
-    line: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
+    line: queue.Queue[tuple[str, Any]] = queue.Queue(1)
     stopped = threading.Event()
 
     def put(kind: str, value: Any) -> None:

@@ -15,8 +15,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from ddsprl.io.atomic import replacing
 from ddsprl.io.errors import UserError, did_you_mean
+from ddsprl.io.output import replacing
 
 AUDIO_EXTENSIONS = frozenset(
     (".wav", ".wave", ".rf64", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf")

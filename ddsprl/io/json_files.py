@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ddsprl.io.atomic import replacing
 from ddsprl.io.errors import UserError
+from ddsprl.io.output import replacing
 
 LONGEST_SHOWN = 80
 

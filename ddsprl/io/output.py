@@ -1,4 +1,4 @@
-"""Directories of results: checked before the work, filled out of sight, and in place only when complete."""
+"""Files and directories of results: made out of sight beside their place, and there only when complete."""
 
 import contextlib
 import dataclasses
@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import shutil
+import uuid
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -14,10 +15,36 @@ from typing import Any
 
 import numpy as np
 
-from ddsprl.io.atomic import replacing, sibling
 from ddsprl.io.errors import UserError
 
 VERSIONED = ("ddsprl", "jax", "jaxlib", "numpy")
+
+
+def sibling(path: Path) -> Path:
+    """Returns an unused hidden name in the directory of `path`, so that a rename stays on one file system."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields a temporary path to write to; it becomes `path` if the block succeeds and is removed if not.
+
+    Args:
+        path: the destination; an earlier file there stays intact until the new one is complete.
+
+    Raises:
+        UserError: the destination cannot be written.
+    """
+    path = Path(path)
+    temporary = sibling(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def ensure_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -80,7 +107,7 @@ def json_text(obj: Any) -> str:
 
 def versions() -> dict[str, str]:
     """Returns what a result depended on: Python, the packages' versions, the platform and the machine."""
-    found = {name: _version(name) for name in VERSIONED}
+    found = {name: version_of(name) for name in VERSIONED}
     return {
         "python": platform.python_version(),
         **found,
@@ -134,7 +161,8 @@ def _move_into_place(staged: Path, final: Path) -> None:
         earlier.unlink(missing_ok=True)
 
 
-def _version(name: str) -> str:
+def version_of(name: str) -> str:
+    """Version of an installed package, in words where it is not there."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ddsprl.io.errors import UserError
-from ddsprl.io.tensorboard import Drawing, TensorBoard, WeightsAndBiases, tensorboard_installed
+from ddsprl.io.tensorboard import TensorBoard, WeightsAndBiases, tensorboard_installed
 
 LOG, TENSORBOARD = "log.jsonl", "tensorboard"
 KIND, ITERATION = "kind", "iteration"
@@ -53,7 +53,7 @@ class RunLog:
         """
         folder = Path(folder)
         self._path = folder / LOG
-        self._drawings: list[Drawing] = []
+        self._drawings: list[TensorBoard | WeightsAndBiases] = []
         self._file = _opened(self._path, 0 if position is None else position, new=position is None)
         try:
             if tensorboard or (tensorboard is None and tensorboard_installed()):

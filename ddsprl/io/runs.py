@@ -17,13 +17,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from ddsprl.io.errors import UserError, did_you_mean
 from ddsprl.io.json_files import as_stored, read_object
-from ddsprl.io.output import versions, write_json
+from ddsprl.io.output import version_of, versions, write_json
 
 CONFIG, LOCK = "config.json", ".writing"
 FORMAT = 1
@@ -187,13 +186,7 @@ def open_run(path: Path) -> RunDirectory:
 
 def run_versions() -> dict[str, str]:
     """What a run depends on, as installed here."""
-    found = versions()
-    for name in LEARNING_PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return versions() | {name: version_of(name) for name in LEARNING_PACKAGES}
 
 
 def runs_in(parent: Path) -> list[str]:

@@ -4,28 +4,12 @@ import importlib
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ddsprl.io.errors import UserError
 
 # Seconds until TensorBoard's file is written out by itself; `flush` does so at once.
 FLUSH_S = 30
-
-
-class Drawing(Protocol):
-    """Something that draws numbers over iterations."""
-
-    def scalars(self, values: Mapping[str, float], iteration: int) -> None:
-        """Numbers of one iteration."""
-        ...
-
-    def flush(self) -> None:
-        """Hand over what is kept back."""
-        ...
-
-    def close(self) -> None:
-        """Nothing more comes."""
-        ...
 
 
 class TensorBoard:

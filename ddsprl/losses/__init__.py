@@ -1,32 +1,12 @@
 """The ear's judgement: losses between a clip and a target, and the objective that joins them."""
 
-from ddsprl.losses.matching import match_loudness, matched_yardstick, matching_gain_db
-from ddsprl.losses.mrstft import multi_resolution_stft, yardstick
-from ddsprl.losses.objective import (
-    LOSSES,
-    LossResult,
-    Objective,
-    ObjectiveConfig,
-    ObjectiveWeights,
-    TargetFeatures,
-)
-from ddsprl.losses.registry import TERMS
-from ddsprl.losses.term import AnalysisConfig, Clip, Term
-
-__all__ = [
-    "LOSSES",
-    "TERMS",
-    "AnalysisConfig",
-    "Clip",
-    "LossResult",
-    "Objective",
-    "ObjectiveConfig",
-    "ObjectiveWeights",
-    "TargetFeatures",
-    "Term",
-    "match_loudness",
-    "matched_yardstick",
-    "matching_gain_db",
-    "multi_resolution_stft",
-    "yardstick",
-]
+from ddsprl.losses.matching import match_loudness as match_loudness
+from ddsprl.losses.mrstft import multi_resolution_stft as multi_resolution_stft
+from ddsprl.losses.mrstft import yardstick as yardstick
+from ddsprl.losses.objective import LOSSES as LOSSES
+from ddsprl.losses.objective import Objective as Objective
+from ddsprl.losses.objective import ObjectiveConfig as ObjectiveConfig
+from ddsprl.losses.objective import ObjectiveWeights as ObjectiveWeights
+from ddsprl.losses.objective import TargetFeatures as TargetFeatures
+from ddsprl.losses.registry import TERMS as TERMS
+from ddsprl.losses.term import Term as Term

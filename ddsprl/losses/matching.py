@@ -21,13 +21,9 @@ def matching_gain_db(
     return jnp.clip(target_lufs - loudness_lufs, -max_gain_db, max_gain_db)
 
 
-def match_loudness(
-    audio: jax.Array, target: jax.Array, sample_rate: int, *, max_gain_db: float = MAX_GAIN_DB
-) -> jax.Array:
+def match_loudness(audio: jax.Array, target: jax.Array, sample_rate: int) -> jax.Array:
     """Scale `audio` [n] towards the ungated loudness of `target` [n]; differentiable in both."""
-    gain_db = matching_gain_db(
-        ungated_loudness(audio, sample_rate), ungated_loudness(target, sample_rate), max_gain_db=max_gain_db
-    )
+    gain_db = matching_gain_db(*(ungated_loudness(x, sample_rate) for x in (audio, target)))
     return audio * db_to_amplitude(gain_db)
 
 

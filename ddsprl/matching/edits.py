@@ -1,12 +1,11 @@
 """An agent's edits in words: rows for `result.json` and for the picture `edits.png`."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ddsprl.matching.results import Draw, Finding
+from ddsprl.matching.results import Finding
 from synth_jax.params import ParamSpec, Table, modules_of
 
 
@@ -41,18 +40,6 @@ def edit_rows(
         )
         best = min(best, loss)
     return rows
-
-
-def write_edits(directory: Path, finding: Finding, draw: Draw) -> None:
-    """Write `edits.png` if the result is of an agent.
-
-    Args:
-        directory: of the result.
-        finding: of the target.
-        draw: makes pictures.
-    """
-    if "episode" in finding.numbers:
-        (directory / "edits.png").write_bytes(draw("edits", edits_contents(finding)))
 
 
 def edits_contents(finding: Finding) -> Mapping[str, Any]:

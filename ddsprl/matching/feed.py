@@ -70,17 +70,12 @@ class Group(NamedTuple):
 class KeptPages(Library):
     """A library that keeps only the pages used last, so that its memory does not grow with the targets."""
 
-    def __init__(self, library: Library, most: int = PAGES) -> None:
-        """A library of the same kind as another."""
-        super().__init__(library.instrument, library.config)
-        self._most = most
-
     def page(self, midi: float, gate_s: float) -> Page:
         """The page nearest to a note."""
         found = super().page(midi, gate_s)
         place = (found.midi, found.gate_s)
         self._pages[place] = self._pages.pop(place)
-        while len(self._pages) > self._most:
+        while len(self._pages) > PAGES:
             del self._pages[next(iter(self._pages))]
         return found
 
@@ -166,7 +161,7 @@ class Feed:
             problem = make_problem(self.options.sample_rate, duration_s, instrument=self.options.instrument)
             pages = LibraryConfig(cache_dir=user_cache_dir() / "library")
             config = InversionConfig(library=pages)
-            library = KeptPages(Library(problem.instrument, pages))
+            library = KeptPages(problem.instrument, pages)
             self._inverters[duration_s] = Inverter(problem, config, library)
         return self._inverters[duration_s]
 
@@ -179,12 +174,8 @@ class Feed:
 
 def target_key(seed: int, name: str) -> jax.Array:
     """The key of a target, from which all its streams come."""
-    return jax.random.fold_in(jax.random.key(seed), hash_name(name))
-
-
-def hash_name(name: str) -> int:
-    """A small number that depends on a name only, the same in every process."""
-    return zlib.crc32(name.encode("utf-8", "surrogateescape")) & 0x7FFFFFFF
+    number = zlib.crc32(name.encode("utf-8", "surrogateescape")) & 0x7FFFFFFF
+    return jax.random.fold_in(jax.random.key(seed), number)
 
 
 def check_name(file: Path) -> None:

@@ -104,12 +104,7 @@ class MatchOptions:
 
 
 def parse_options(arguments: Sequence[str]) -> MatchOptions:
-    """Options of a command line; what cannot be read becomes one line.
-
-    Raises:
-        UserError: an unknown option, a missing one, or a value of the wrong kind.
-        SystemExit: help was asked for, and printed.
-    """
+    """Options of a command line; raises what `parse_command_line` does."""
     return parse_command_line(
         MatchOptions, arguments, program=PROGRAM, description=DESCRIPTION, positional=("targets",)
     )

@@ -2,7 +2,7 @@
 
 What a search found becomes one `Finding` a target, which holds all that is ever written of it, in plain
 numbers and arrays: it can be put on disk before anything is drawn, and drawn by another process, or another
-    day.
+day.
 """
 
 import json
@@ -22,7 +22,7 @@ from ddsprl.fitting.inversion.inverter import Inverter
 from ddsprl.fitting.inversion.recording import Recording
 from ddsprl.fitting.inversion.records import Inversion
 from ddsprl.fitting.posterior.summary import LEVEL, Posterior
-from ddsprl.fitting.solvers.monitor_trace import monitor_trace
+from ddsprl.fitting.solvers.monitor import monitor_trace
 from ddsprl.io import versions, write_json, write_wav
 from ddsprl.io.output import json_text
 from synth_jax import Instrument, Note, preset_from_unit, save_preset
@@ -119,7 +119,7 @@ def write_finding(directory: Path, finding: Finding, draw: Draw, *, report: bool
 def report_contents(finding: Finding) -> dict[str, Any]:
     """Of the picture `match`."""
     numbers, loss = finding.numbers, finding.numbers["loss"]
-    random, rate = numbers["random_reference"], numbers["sample_rate"]
+    random, rate, monitor = (numbers[name] for name in ("random_reference", "sample_rate", "monitor"))
     best = f"best of {random['count']} random"
     facts = {"midi": f"{numbers['midi']:.2f}", "gate": f"{numbers['gate_s']:.3f} s", "loss": f"{loss:.4f}"}
     subtitle = f"{numbers['instrument']}, {rate} Hz, {numbers['duration_s']:g} s; loss {loss:.3f}, "
@@ -129,7 +129,7 @@ def report_contents(finding: Finding) -> dict[str, Any]:
         {"snapped": (numbers["curve"]["renders"], numbers["curve"]["loss"])},
         {best: random["loss"]},
         x_label=f"renders (a gradient counts as {GRADIENT_COST})",
-        verdicts=_verdicts(numbers["monitor"]),
+        verdicts=None if monitor is None else (monitor["renders"], monitor["verdict"]),
     )
     return {
         "heading": heading._asdict(),
@@ -185,11 +185,6 @@ def _reach(numbers: Mapping[str, Any], instrument: Instrument) -> dict[str, Any]
     verdict = judge_reach(numbers["loss"], known, conditions=here)
     table = None if known is None else known.conditions._asdict()
     return verdict._asdict() | {"table": table, "applies": known is not None and not verdict.differs}
-
-
-def _verdicts(monitor: Mapping[str, Any] | None) -> tuple[list[float], list[str]] | None:
-    """What the monitor said against renders, if there was one."""
-    return None if monitor is None else (monitor["renders"], monitor["verdict"])
 
 
 def _numbers(recording: Recording, found: Inversion, index: int, table: Table) -> dict[str, Any]:

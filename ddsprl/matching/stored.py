@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ddsprl.io.atomic import replacing
+from ddsprl.io.output import replacing
 from ddsprl.matching.results import Finding
 
 FOLDER = ".findings"

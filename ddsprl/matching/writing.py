@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ddsprl.drawing.pictures import Drawers
 from ddsprl.io import staged_directory
-from ddsprl.matching.edits import write_edits
+from ddsprl.matching.edits import edits_contents
 from ddsprl.matching.manifest import DONE, PARTIAL, Manifest, made_by
 from ddsprl.matching.options import MatchOptions
 from ddsprl.matching.results import Finding, write_finding
@@ -83,8 +83,8 @@ class Writer:
         again = manifest is not None and made_by(result, manifest.run) is not None
         with staged_directory(result, overwrite=again) as directory:
             write_finding(directory, finding, self._drawers.draw, report=self.options.report)
-            if self.options.report:
-                write_edits(directory, finding, self._drawers.draw)
+            if self.options.report and "episode" in numbers:
+                (directory / "edits.png").write_bytes(self._drawers.draw("edits", edits_contents(finding)))
         if manifest is not None:
             status = PARTIAL if numbers["interrupted"] else DONE
             figures = {name: numbers[name] for name in ("loss", "seconds")}

@@ -4,7 +4,6 @@ interruption.py   Ctrl-C and SIGTERM, for all commands
 cells.py          finished pieces on disk
 work.py           missing pieces, one after the other, with a display
 keys.py           named streams of random keys
-intervals.py      estimates with intervals, as JSON holds them and as text
-tables.py         a table, as Markdown
+tables.py         estimates with intervals, and tables, as text
 machine.py        where something was measured
 """

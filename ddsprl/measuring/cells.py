@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ddsprl.io import UserError, write_json
-from ddsprl.io.atomic import replacing
 from ddsprl.io.json_files import as_stored, first_difference, read_object
+from ddsprl.io.output import replacing
 from ddsprl.measuring.interruption import Interruption
 
 CELLS = "cells"

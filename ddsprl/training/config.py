@@ -18,8 +18,10 @@ from ddsprl.env import EnvironmentConfig
 from ddsprl.env.domain import Domain
 from ddsprl.io import UserError
 from ddsprl.io.checks import one_of, plain_name, within
-from ddsprl.training.domains import DOMAINS
+from ddsprl.training.match import MATCH
 
+# The kinds of environments that can be trained in, by name: a new one is a `Domain` and a line here.
+DOMAINS: dict[str, Domain] = {"match": MATCH}
 AGENT, ENVIRONMENT = "sac", "match"
 SOLVERS = ("hybrid", "cma_es", "adam", "preset")
 
@@ -107,7 +109,7 @@ class RunConfig:
     """Everything that a run depends on; hashable.
 
     Attributes:
-        env: the environment, one of `ddsprl.training.domains`.
+        env: the environment, one of `DOMAINS`.
         agent: one of `ddsprl.agents.registry`, with its networks.
         loop: experience.
         warm: demonstrations and cloning.

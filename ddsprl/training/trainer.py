@@ -4,7 +4,6 @@ Everything on which the course of training depends is a function of the checkpoi
 notes, and keys made of seed and iteration. So a resumed run goes on bit for bit.
 """
 
-import math
 import time
 from typing import Any
 
@@ -24,7 +23,6 @@ from ddsprl.training.curricula import Curricula
 from ddsprl.training.demonstrations import warm_start
 from ddsprl.training.demonstrations.recording import Demonstrations
 from ddsprl.training.loop import Training, make_agent
-from ddsprl.training.progress import Status
 from ddsprl.training.records import Loop, RunNotes, finite, loop_of, new_tally, summary
 from ddsprl.training.snapshots import Snapshots, cleared
 
@@ -52,6 +50,14 @@ def prepared(config: RunConfig) -> Training:
 def go_on_command(run: RunDirectory) -> str:
     """What is typed to go on with a run."""
     return f"python -m ddsprl.train --resume {run.path}"
+
+
+def status(record: dict[str, Any], ended: dict[str, Any] | None) -> str:
+    """Where training stands, in words: a record of it, and the last one in whose time episodes ended."""
+    episodes = "no episode ended yet"
+    if ended is not None:
+        episodes = f"loss {ended['best_loss']:.3f}, solved {ended['success_rate']:.0%}"
+    return f"{episodes}, stage {record['stage']}, {record['steps_per_s']:.0f} steps/s"
 
 
 class Trainer:
@@ -84,7 +90,7 @@ class Trainer:
             keys = jnp.stack([jax.random.fold_in(key, _INIT) for key in self.keys])
             self.loop = training.init(keys, self.params)
             self.notes = RunNotes(iteration=0, curriculum=list(self.curricula.states))
-        self._status = Status(self.notes.iteration, config.loop.iterations, math.nan, math.nan, 1, 0.0)
+        self._ended: dict[str, Any] | None = None
         self._logged_at = (time.monotonic(), self.notes.iteration)
         self.log = RunLog(
             run.path,
@@ -229,15 +235,10 @@ class Trainer:
         self.loop = self.loop._replace(tally=fresh)
 
     def _show(self, record: dict[str, Any]) -> None:
-        total = self.training.config.loop.iterations
-        loss, success = record["best_loss"], record["success_rate"]
-        if loss is None:
-            loss, success = self._status.loss, self._status.success
-        self._status = Status(
-            record["iteration"], total, loss, success, record["stage"], record["steps_per_s"]
-        )
-        status = self._status
-        self.display.update(status.iteration, status.total, status.text, "training")
+        if record["best_loss"] is not None:
+            self._ended = record
+        total, text = self.training.config.loop.iterations, status(record, self._ended)
+        self.display.update(record["iteration"], total, text, "training")
 
     def _evaluate(self) -> None:
         """Episodes on held-out tasks; promotion where they are good enough."""

@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from synth_jax.lfo import quarter_sine
+from synth_jax.modulators import quarter_sine
 from synth_jax.units import LN2
 
 MAX_CUTOFF = 0.49  # of the sample rate

@@ -29,8 +29,8 @@ def policy() -> Policy:
 def test_every_allowed_module_has_its_turn_and_then_it_is_over():
     found = [opened(policy(), ALLOWED, jnp.asarray(t), ROUNDS, SPEC) for t in range(6)]
     assert [int(x.module) for x in found] == [0, 2, 0, 2, 0, 2]
-    assert [bool(x.still) for x in found] == [True] * 4 + [False] * 2
-    assert not opened(policy(), ALLOWED, jnp.asarray(OVER), 1000, SPEC).still
+    assert [bool(x.due) for x in found] == [True] * 4 + [False] * 2
+    assert not opened(policy(), ALLOWED, jnp.asarray(OVER), 1000, SPEC).due
 
 
 def test_knobs_go_where_the_belief_sends_them():

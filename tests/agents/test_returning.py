@@ -10,9 +10,9 @@ import pytest
 
 from ddsprl.agents.distributions import TanhNormal
 from ddsprl.agents.encoder import NetworkConfig
-from ddsprl.agents.returning import Return, returned
+from ddsprl.agents.returning import returned
 from ddsprl.agents.sac import Sac, SacConfig
-from ddsprl.agents.types import ActionSpec, Seen, SeenSpec
+from ddsprl.agents.types import ActionSpec, Override, Seen, SeenSpec
 from ddsprl.env import WayBack, make_matcher
 from ddsprl.env.match import actions
 from synth_jax.params import module_of_knob, modules_of
@@ -31,7 +31,7 @@ def memory(away: list[float], since: int = 1) -> WayBack:
     return WayBack(jnp.array(away), jnp.array(away) / 0.2, jnp.asarray(since))
 
 
-def edit(away: list[float], vain: int = 1, deltas: TanhNormal = SILENT) -> Return:
+def edit(away: list[float], vain: int = 1, deltas: TanhNormal = SILENT) -> Override:
     return returned(KEY, OWN, deltas, memory(away), jnp.asarray(vain), ALLOWED, SPEC)
 
 

@@ -11,8 +11,7 @@ from matplotlib.image import imread
 
 import ddsprl.drawing.match
 from ddsprl.drawing.match import match_png
-from ddsprl.drawing.spectrogram import log_spectrogram_db
-from ddsprl.drawing.style import VERDICTS
+from ddsprl.drawing.style import VERDICTS, log_spectrogram_db
 
 TARGETS = Path(__file__).parents[1] / "data" / "targets"
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import ddsprl
-import ddsprl.env
 import ddsprl.env.match
 from ddsprl.env import (
     CurriculumState,
@@ -29,7 +28,7 @@ from ddsprl.env import (
 )
 from ddsprl.env.match.floors import losses_near_targets
 from ddsprl.env.match.measure_references import measure_stages
-from ddsprl.env.match.references import COMMAND, setup_of
+from ddsprl.env.match.references import COMMAND, References, setup_of
 from ddsprl.features.loudness import ungated_loudness
 from synth_jax import INSTRUMENTS, Note, serum_lite, sine
 
@@ -187,7 +186,7 @@ def test_measuring_gives_what_is_committed(made):
 def test_epsilon_is_the_floor_plus_the_committed_excess(made, monkeypatch):
     """Without an epsilon of its own, a setup with references measures its targets' floors."""
     config = dataclasses.replace(made.env.config, epsilon=None)
-    found = tuple(ddsprl.env.References(0.5, 0.8, 2.0, 0.1 * stage) for stage in numbers(made.env.instrument))
+    found = tuple(References(0.5, 0.8, 2.0, 0.1 * stage) for stage in numbers(made.env.instrument))
     monkeypatch.setattr("ddsprl.env.match.make.committed", lambda env: found)
     env = make_matcher(config, instrument=made.env.instrument)
     params, _ = stage_params(env, 5, split="held_out", count=12)

@@ -11,7 +11,7 @@ gymnasium = pytest.importorskip("gymnasium")
 check_env = pytest.importorskip("gymnasium.utils.env_checker").check_env
 RecordEpisodeStatistics = pytest.importorskip("gymnasium.wrappers.vector").RecordEpisodeStatistics
 
-from ddsprl.env import EpisodicReward  # noqa: E402
+from ddsprl.env import EpisodicReward, flatten  # noqa: E402
 from ddsprl.env.adapters_gymnasium import GymMatch, GymMatchVector  # noqa: E402
 from ddsprl.env.domain import Draw  # noqa: E402
 from ddsprl.env.match.embedding import cosine  # noqa: E402
@@ -69,11 +69,11 @@ def test_flat_view_is_the_same_episode(made):
     plain = GymMatch(made.env, made.cold)
     seen, _ = flat.reset(seed=4)
     obs, _ = plain.reset(seed=4)
-    np.testing.assert_array_equal(seen, made.env.flat(obs))
+    np.testing.assert_array_equal(seen, flatten(obs, made.env.observation.fields))
     delta = np.linspace(-1, 1, made.d, dtype=np.float32)
     one = flat.step(np.concatenate([np.array([0.0, 0.5, -1.0, 0.2], np.float32), delta]))
     two = plain.step({"module": 1, "delta": delta})
-    np.testing.assert_array_equal(one[0], made.env.flat(two[0]))
+    np.testing.assert_array_equal(one[0], flatten(two[0], made.env.observation.fields))
     assert one[1] == two[1]
 
 

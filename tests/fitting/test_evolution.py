@@ -7,8 +7,8 @@ import pytest
 
 from ddsprl.fitting.core.archive import BAD_LOSS
 from ddsprl.fitting.core.solver import Answer, Space, Start
+from ddsprl.fitting.solvers.coordinates import MARGIN, from_folded, home, to_folded
 from ddsprl.fitting.solvers.evolution import COLLAPSED, POPULATIONS, Evosax
-from ddsprl.fitting.solvers.folding import MARGIN, from_folded, home, to_folded
 
 D, KEY = 3, jax.random.key(3)
 SPACE = Space(jnp.ones(D), jnp.zeros(D), jnp.zeros(D))

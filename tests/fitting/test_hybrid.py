@@ -10,9 +10,9 @@ import pytest
 import laws
 from ddsprl.fitting.core.solve import solve
 from ddsprl.fitting.core.solver import Answer, Space, Start, hears_fresh_noise
+from ddsprl.fitting.solvers.coordinates import to_bounded
 from ddsprl.fitting.solvers.hybrid import Hybrid, HybridState
 from ddsprl.fitting.solvers.monitor import DIVERGING, WINDOW
-from ddsprl.fitting.solvers.reparam import to_bounded
 from ddsprl.fitting.solvers.schedule import ScheduleConfig
 
 D, KEY = 3, jax.random.key(5)

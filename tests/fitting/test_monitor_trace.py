@@ -9,8 +9,7 @@ import pytest
 import laws
 from ddsprl.fitting.core.solve import Solution, solve
 from ddsprl.fitting.solvers.hybrid import Hybrid
-from ddsprl.fitting.solvers.monitor import DIVERGING, PLATEAU, STABLE
-from ddsprl.fitting.solvers.monitor_trace import kept_places, monitor_trace
+from ddsprl.fitting.solvers.monitor import DIVERGING, PLATEAU, STABLE, kept_places, monitor_trace
 from ddsprl.fitting.solvers.random_search import RandomSearch
 from ddsprl.fitting.solvers.schedule import ScheduleConfig
 

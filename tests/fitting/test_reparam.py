@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddsprl.fitting.solvers.reparam import EDGE, to_bounded, to_unbounded
+from ddsprl.fitting.solvers.coordinates import EDGE, to_bounded, to_unbounded
 
 
 def test_round_trip_inside():

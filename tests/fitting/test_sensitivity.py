@@ -6,7 +6,7 @@ import numpy as np
 
 import laws
 from ddsprl.fitting.core.solver import Space
-from ddsprl.fitting.findings.sensitivity import neighbours, rank_knobs, sensitivities
+from ddsprl.fitting.findings.sensitivity import neighbours, sensitivities
 
 KEY = jax.random.split(jax.random.key(0), 1)
 
@@ -40,8 +40,3 @@ def test_neighbours_move_one_knob():
     np.testing.assert_allclose(moved[0], [0.4, 0.0, 1.0])
     np.testing.assert_allclose(moved[4], [0.5, 0.5, 1.0])
     np.testing.assert_array_equal(possible, [True, False, False, True, True, False])
-
-
-def test_names_come_with_figures():
-    ranked = rank_knobs(("a", "b_knob", "c$x"), np.array([0.1, 0.5, -0.2]))
-    assert [name for name, _ in ranked] == ["b_knob", "a", "c$x"]

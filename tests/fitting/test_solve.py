@@ -11,7 +11,7 @@ import laws
 from ddsprl.fitting.core.archive import BAD_LOSS, DISTINCT
 from ddsprl.fitting.core.solve import solve
 from ddsprl.fitting.core.solver import Solver, Space, Start
-from ddsprl.fitting.solvers.distinct import distinct_members
+from ddsprl.fitting.solvers.proposals import distinct_members
 from ddsprl.fitting.solvers.registry import SOLVERS, make_solver, settings_of
 
 KEY = jax.random.key(4)

@@ -92,6 +92,6 @@ def test_the_observation_has_the_guess_and_without_one_the_reset_says_what_to_do
     obs, state = jax.jit(env.reset_at)(jax.random.key(0), told_of, jnp.asarray(1))
     np.testing.assert_array_equal(obs["guess"], guesses[1])
     np.testing.assert_array_equal(state.episode.guess, guesses[1])
-    assert {field.name: field.shape for field in env.layout}["guess"] == (2 * env.n_params,)
+    assert {field.name: field.shape for field in env.observation.fields}["guess"] == (2 * env.n_params,)
     with pytest.raises(ValueError, match="with_guesses"):
         env.reset_at(jax.random.key(0), params, jnp.asarray(1))

@@ -22,7 +22,6 @@ def test_distinct_in_knobs_and_in_sound():
     assert chosen(least_knobs=0.0) == [1, 2, 0]
     assert chosen(least_sound=0.1) == [1, 0, 3]
     assert chosen(count=1) == [1]
-    assert chosen(worst=0.25, least_knobs=0.0) == [1, 2]
     assert distinct_indices(np.full(5, BAD_LOSS), U, SOUNDS, count=2, least_sound=0.0) == []
 
 

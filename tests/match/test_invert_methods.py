@@ -15,8 +15,7 @@ from ddsprl.fitting.inversion.inverter import InversionConfig, Inverter, default
 from ddsprl.fitting.inversion.methods import FALL_BACK, make_method, usable_start
 from ddsprl.fitting.inversion.records import Knobs, Sounds
 from ddsprl.fitting.inversion.searching import SolverSearch
-from ddsprl.fitting.solvers.monitor import VERDICTS
-from ddsprl.fitting.solvers.monitor_trace import monitor_trace
+from ddsprl.fitting.solvers.monitor import VERDICTS, monitor_trace
 from ddsprl.fitting.starts.library import LibraryConfig
 from ddsprl.losses.objective import ObjectiveConfig
 from ddsprl.plant import make_instrument

@@ -24,7 +24,7 @@ NUMBERS = {
     "input": {"sha256": "0"},
     "terms": TERMS,
     "random_reference": {"count": 512, "loss": 2.0, "terms": TERMS},
-    "curve": {"renders": [64, 128, 192], "loss": [3.0, 1.0, 2.0], "snapped": [False, True, True]},
+    "curve": {"renders": [64, 128, 192], "loss": [3.0, 1.0, 1.0], "snapped": [True, True, True]},
     "monitor": {"renders": [128, 192], "verdict": ["plateau", "stable"], "drift": [0.0, -0.5]},
     "presets": [{"file": "preset.json", "loss": 0.75}, {"file": "preset_2.json", "loss": 1.0}],
     "sensitivity": {"rise": {"filter_cutoff": 0.5, "osc1_level": 0.0}, "step": 0.05},
@@ -96,12 +96,12 @@ def test_a_finding_is_all_that_is_written(tmp_path):
     np.testing.assert_array_equal(soundfile.read(tmp_path / "match.wav", dtype="float32")[0], finding().match)
     ((kind, contents),) = drawn
     assert kind == "match"
-    assert contents["curve"] == {"relaxed": ([64], [3.0]), "snapped": ([128, 192], [1.0, 1.0])}
-    assert contents["verdicts"] == ([128, 192], ["plateau", "stable"])
-    assert contents["remark"] == "Matched better than all others: within reach."
+    assert contents["course"]["curve"] == {"snapped": ([64, 128, 192], [3.0, 1.0, 1.0])}
+    assert contents["course"]["verdicts"] == ([128, 192], ["plateau", "stable"])
+    assert contents["heading"]["remark"] == "Matched better than all others: within reach."
     write_finding(Path(_made(tmp_path / "silent")), finding(), draw, report=False)
     assert len(drawn) == 1
-    assert report_contents(finding())["random_reference"] == {"best of 512 random": 2.0}
+    assert report_contents(finding())["course"]["references"] == {"best of 512 random": 2.0}
 
 
 def _made(path: Path) -> Path:

@@ -7,10 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from ddsprl.measuring.intervals import estimate, interval_text
 from ddsprl.measuring.keys import stream
 from ddsprl.measuring.machine import machine, place, record, record_text
-from ddsprl.measuring.tables import Table, titled
+from ddsprl.measuring.tables import Table, estimate, interval_text, titled
 from ddsprl.metrics import median_interval, median_ratio_interval
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from synth_jax.envelopes import Adsr, adsr
+from synth_jax.modulators import Adsr, adsr
 
 
 def envelope(rate: int, gate_s: float, *, seconds: float = 1.0, **knobs: float) -> np.ndarray:

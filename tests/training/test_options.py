@@ -7,6 +7,7 @@ import pytest
 
 from ddsprl import train
 from ddsprl.io import UserError
+from ddsprl.io.runs import new_run
 from ddsprl.io.settings import names, nested, override
 from ddsprl.training.config import RunConfig
 from ddsprl.training.options import find_config, parse_options
@@ -66,13 +67,17 @@ def refused(capsys, *arguments: object) -> str:
         (["--stop-at", "0"], "--stop-at is 0"),
         (["--config", "configs/quik.yaml"], "did you mean 'quick'?"),
         (["--resume", "nowhere"], "nowhere"),
-        (["--resume", "x", "--loop.n_envs", "4"], "goes on with its own settings"),
-        (["--resume", "x", "--config", "configs/quick.yaml"], "goes on with its own settings"),
     ],
 )
 def test_options(capsys, tmp_path, options, said):
     assert said in refused(capsys, "--out", tmp_path / "out", *options)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("given", [("--loop.n_envs", "4"), ("--config", "configs/quick.yaml")])
+def test_a_run_goes_on_with_its_own_settings(capsys, tmp_path, given):
+    run = new_run(tmp_path, "x", config=RunConfig(), seed=0, command=())
+    assert "goes on with its own settings" in refused(capsys, "--resume", run.path, *given)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from ddsprl import train
 from ddsprl.io.checkpoints import Checkpoints
 from ddsprl.io.run_log import read_log
 from ddsprl.training.options import config_of
-from ddsprl.training.trainer import prepared
+from ddsprl.training.trainer import prepared, status
 from tests.training.tiny import RUN, damaged
 
 pytestmark = pytest.mark.slow
@@ -160,3 +160,11 @@ def stopped_while_it_learns(run: Path) -> None:
     assert ended(process)[0] == -signal.SIGKILL
     assert len(checkpoints.steps()) >= 2 and checkpoints.steps()[-1] < 60
     assert lost(run) <= RUN["log"]["checkpoint_every"]
+
+
+def test_what_is_not_known_yet_is_said_in_words():
+    begun = {"best_loss": None, "success_rate": None, "stage": 1, "steps_per_s": 0.0}
+    later = {"best_loss": 1.2345, "success_rate": 0.25, "stage": 3, "steps_per_s": 318.4}
+    assert status(begun, None) == "no episode ended yet, stage 1, 0 steps/s"
+    assert status(begun | {"stage": 3}, later) == "loss 1.234, solved 25%, stage 3, 0 steps/s"
+    assert status(later, later) == "loss 1.234, solved 25%, stage 3, 318 steps/s"

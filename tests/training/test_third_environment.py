@@ -19,8 +19,7 @@ from ddsprl.io import UserError
 from ddsprl.io.run_log import read_log
 from ddsprl.io.settings import nested, override
 from ddsprl.training import load_agent
-from ddsprl.training.config import settings_for
-from ddsprl.training.domains import DOMAINS
+from ddsprl.training.config import DOMAINS, settings_for
 from ddsprl.training.options import parse_options
 from tests.agents.steerer import STEERER, SteererConfig
 from tests.env.seeker import SEEKER, SPEED, Seeker, SeekerConfig, places

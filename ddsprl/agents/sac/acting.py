@@ -9,10 +9,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ddsprl.agents.opening import opened, or_own
+from ddsprl.agents.opening import opened
 from ddsprl.agents.sac.agent import Sac
 from ddsprl.agents.sac.records import AgentAction, SacState
-from ddsprl.agents.types import Allowed, Seen
+from ddsprl.agents.types import Allowed, Seen, or_own
 
 _BARRED = -1e9
 
@@ -68,7 +68,7 @@ def explore(
     if rounds := agent.config.guidance.opening:
         first = opened(policy, allowed, turn, rounds, agent.actions)
         module, delta = or_own(first, module, delta)
-        own = 1.0 - first.still
+        own = 1.0 - first.due
     delta = agent.actions.shown(delta, allowed)[module]
     counted = several * own
     return Explored(AgentAction(module, delta), counted, counted * (module != mode), spread, own)

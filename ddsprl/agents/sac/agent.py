@@ -30,22 +30,22 @@ import jax.numpy as jnp
 import optax
 
 from ddsprl.agents.ascent import Ascent, ascent_loss
-from ddsprl.agents.contract import Metrics
+from ddsprl.agents.contract import Imitator, Metrics
 from ddsprl.agents.imitation import goal_loss, score
 from ddsprl.agents.networks import Actor, Policy, TwinCritic
-from ddsprl.agents.opening import opened, or_own, rounds_of
+from ddsprl.agents.opening import opened, rounds_of
 from ddsprl.agents.replay import Replay, empty_replay
 from ddsprl.agents.returning import returned
 from ddsprl.agents.sac import losses
 from ddsprl.agents.sac.config import SacConfig
 from ddsprl.agents.sac.losses import Temperatures
 from ddsprl.agents.sac.records import AgentAction, Beside, Draw, SacState
-from ddsprl.agents.types import ActionSpec, Allowed, Params, Seen, SeenSpec, Transition
+from ddsprl.agents.types import ActionSpec, Allowed, Params, Seen, SeenSpec, Transition, or_own
 from ddsprl.env import WayBack
 
 
 @dataclass(frozen=True)
-class Sac:
+class Sac(Imitator):
     """Networks and losses; static and hashable.
 
     Attributes:
@@ -91,8 +91,9 @@ class Sac:
     def new_replay(self, *, masked: bool = False) -> Replay:
         """An empty ring of the configured capacity; `masked` where every transition brings its own mask."""
         config = self.config
-        labelled = config.teaching.asked
-        return empty_replay(config.capacity, self.seen, self.actions, labelled=labelled, masked=masked)
+        return empty_replay(
+            config.capacity, self.seen, self.actions, labelled=config.teaching.asked, masked=masked
+        )
 
     def policy(self, actor: Params, seen: Seen, allowed: Allowed) -> Policy:
         """What an actor says of one observation."""
@@ -135,7 +136,7 @@ class Sac:
         if memory is not None and not greedy:
             noise, vain = jax.random.fold_in(key, 2), self._vain(allowed, turn, memory)
             back = returned(noise, module, policy.delta, memory, vain, allowed, self.actions)
-            module, delta = jnp.where(back.due, back.module, module), jnp.where(back.due, back.delta, delta)
+            module, delta = or_own(back, module, delta)
         rounds = self.config.guidance.opening
         if rounds and turn is not None:
             first = opened(policy, allowed, turn, rounds, self.actions)

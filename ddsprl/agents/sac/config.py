@@ -1,4 +1,4 @@
-"""Settings of soft actor-critic: flat, as files and the command line name them, and in groups, as code does.
+"""Settings of soft actor-critic: flat, as files and flags name them; in groups, as code does; their ranges.
 
 config.teaching        what is learnt from a teacher
 config.guidance        what leads the actor beside critics and teacher
@@ -6,8 +6,9 @@ config.guidance        what leads the actor beside critics and teacher
 
 from dataclasses import dataclass
 
-from ddsprl.agents.contract import AgentConfig
+from ddsprl.agents.contract import AgentConfig, LoopConfig
 from ddsprl.agents.encoder import NetworkConfig
+from ddsprl.io.checks import within
 
 
 @dataclass(frozen=True)
@@ -117,3 +118,37 @@ class SacConfig(AgentConfig):
     def guidance(self) -> Guidance:
         """What leads the actor beside critics and teacher."""
         return Guidance(self.opening, self.reward_gradient)
+
+
+RANGES: dict[str, tuple[float, float]] = {
+    "opening": (0, 1000),
+    "kickstart": (0.0, 1e3),
+    "kickstart_half": (0, 10**9),
+    "goal_weight": (0.0, 1e3),
+    "imitation_batch": (0, 65_536),
+    "reward_gradient": (0.0, 1e6),
+    "decay_updates": (0, 10**9),
+    "batch": (1, 65_536),
+    "updates_per_step": (1, 1024),
+    "capacity": (1, 10**7),
+    "discount": (0.0, 1.0),
+    "target_rate": (0.0, 1.0),
+    "network.width": (1, 4096),
+    "network.blocks": (0, 64),
+    "network.patch": (1, 64),
+}
+_POSITIVE = ("actor_rate", "critic_rate", "temperature_rate", "gradient_norm")
+
+
+def check(config: SacConfig, loop: LoopConfig) -> None:
+    """Whether the settings go together.
+
+    Raises:
+        UserError, ValueError: naming the field, its value and what is allowed.
+    """
+    for name in _POSITIVE:
+        within(f"agent.{name}", getattr(config, name), 0, above=True)
+    if loop.n_envs > config.capacity:
+        raise ValueError(f"agent.capacity is {config.capacity}, allowed are loop.n_envs or more")
+    if loop.learn_after > config.capacity:
+        raise ValueError(f"loop.learn_after is {loop.learn_after}, allowed are 1 to agent.capacity")

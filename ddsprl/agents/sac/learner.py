@@ -11,16 +11,17 @@ import jax
 import jax.numpy as jnp
 
 from ddsprl.agents.ascent import Ascent, usable
-from ddsprl.agents.contract import Agent, Choice, LoopConfig, Metrics, Share, Step, View
-from ddsprl.agents.observing import Sight, seen_of, transition_of
+from ddsprl.agents.contract import Agent, Choice, Entry, LoopConfig, Metrics, Pupil, Share, Step, View
+from ddsprl.agents.observing import Sight, action_spec, seen_of, seen_spec, sight_of, transition_of
 from ddsprl.agents.opening import OVER
 from ddsprl.agents.replay import Replay, Rows, add, add_rows, empty_replay
 from ddsprl.agents.sac.acting import at_random, explore
 from ddsprl.agents.sac.agent import Sac
+from ddsprl.agents.sac.config import RANGES, SacConfig, check
 from ddsprl.agents.sac.learning import learn
 from ddsprl.agents.sac.records import Experience, SacState
 from ddsprl.agents.types import Allowed, Labels
-from ddsprl.env import Action, ActionSpec
+from ddsprl.env import Action, ActionSpec, Environment
 
 OFF_MODE = "off_mode"
 
@@ -38,7 +39,7 @@ class Drawn(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SacAgent(Agent):
+class SacAgent(Agent, Pupil):
     """The agent; static and hashable.
 
     Attributes:
@@ -178,3 +179,23 @@ class SacAgent(Agent):
 @jax.jit
 def _added(demos: Replay, rows: Rows, chosen: jax.Array) -> Replay:
     return jax.tree.map(lambda new, old: jnp.where(chosen, new, old), add_rows(demos, rows), demos)
+
+
+def make(config: SacConfig, env: Environment, loop: LoopConfig, cloned: bool) -> SacAgent:
+    """The agent in an environment.
+
+    Raises:
+        ValueError: the environment does not observe what the settings need.
+    """
+    spec, guided = env.observation, config.opening
+    if guided and not (spec.guess or config.goal_weight):
+        raise ValueError(
+            f"agent.opening is {guided}; without env.guess and agent.goal_weight, from which the actor's "
+            "belief comes, only 0"
+        )
+    sight = sight_of(spec, finite_horizon=loop.finite_horizon)
+    sac = Sac(config, action_spec(env.action), seen_spec(spec, sight))
+    return SacAgent(sac, env.action, sight, loop, cloned)
+
+
+SAC = Entry(SacConfig, make, RANGES, check)

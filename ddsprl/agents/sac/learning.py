@@ -54,22 +54,22 @@ def learn(
             from, if any.
         played: the iteration's actions with the reward's gradient, if that is to be learnt from.
     """
-    replay, demos, teaching = experience.replay, experience.demos, agent.config.teaching
+    replay, demos, config = experience.replay, experience.demos, agent.config
     demo_share, critic_first = loop.demo_share, loop.critic_first
 
     def one(state, key):
         pick, draw, read = jax.random.split(key, 3)
-        batch = mixed_batch(pick, replay, demos, size=agent.config.batch, share=demo_share)
+        batch = mixed_batch(pick, replay, demos, size=config.batch, share=demo_share)
         lessons = None
-        if teaching.asked and teaching.batch:
-            lessons = mixed_batch(read, replay, demos, size=teaching.batch, share=demo_share)
+        if config.teaching.asked and config.teaching.batch:
+            lessons = mixed_batch(read, replay, demos, size=config.teaching.batch, share=demo_share)
         lead = (state.updates >= critic_first).astype(jnp.float32)
         after, metrics = agent.update(draw, state, batch, allowed, lessons=lessons, lead=lead, played=played)
         if critic_first:
             after = _untouched(state, after, state.updates < critic_first)
         return after, metrics
 
-    state, metrics = jax.lax.scan(one, state, jax.random.split(key, agent.config.updates_per_step))
+    state, metrics = jax.lax.scan(one, state, jax.random.split(key, config.updates_per_step))
     return state, jax.tree.map(lambda x: x[-1], metrics)
 
 

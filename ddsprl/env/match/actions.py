@@ -60,9 +60,3 @@ def apply(u: jax.Array, move: jax.Array) -> tuple[jax.Array, jax.Array]:
     asked = u + move
     moved = asked + jax.lax.stop_gradient(clip_unit(asked) - asked)
     return moved, moved - u
-
-
-def to_flat(action: Action, modules: int) -> jax.Array:
-    """The vector `[m + d]` that a `Selector` reads as `action`: logits 1 and -1 of so many modules."""
-    logits = jnp.where(jnp.arange(modules) == action["module"], 1.0, -1.0)
-    return jnp.concatenate([logits, action["delta"]])

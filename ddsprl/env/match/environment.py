@@ -20,16 +20,16 @@ from ddsprl.env.match.curriculum import free_mask
 from ddsprl.env.match.observation import VECTORS, hear, layout, note_row, observe
 from ddsprl.env.match.reward import Judgement, judge, reward_terms
 from ddsprl.env.match.types import (
+    AudioFeatures,
     Best,
     EnvConfig,
     EnvParams,
     EnvState,
     Episode,
     Final,
-    Heard,
     History,
 )
-from ddsprl.env.specs import Action, Field, Observation, ObservationSpec, Selector, flatten
+from ddsprl.env.specs import Action, Observation, ObservationSpec, Selector
 from ddsprl.losses.objective import Objective
 from ddsprl.plant import Plant
 from synth_jax import Instrument, Note
@@ -59,11 +59,6 @@ class MatchEnv(Environment):
         return Objective(self.config.objective, self.instrument.sample_rate)
 
     @property
-    def layout(self) -> tuple[Field, ...]:
-        """Names, shapes, bounds and flat places of the observation's parts."""
-        return layout(self.instrument, self.config.probes, guess=self.config.guess)
-
-    @property
     def steps(self) -> int:
         """T, the edits of a whole episode."""
         return self.config.steps
@@ -74,9 +69,8 @@ class MatchEnv(Environment):
         told = self.config.guess
         # Where actions name positions there is no going towards a guess.
         towards = ("guess", "knobs") if told and self.config.action == "delta" else None
-        return ObservationSpec(
-            self.layout, VECTORS + ("guess",) * told, ("current", "target"), "time", towards
-        )
+        fields = layout(self.instrument, self.config.probes, guess=told)
+        return ObservationSpec(fields, VECTORS + ("guess",) * told, ("current", "target"), "time", towards)
 
     @property
     def action(self) -> Selector:
@@ -93,10 +87,6 @@ class MatchEnv(Environment):
     def n_params(self) -> int:
         """Number of knobs, d."""
         return self.instrument.n_params
-
-    def flat(self, obs: Observation) -> jax.Array:
-        """The flat view of an observation."""
-        return flatten(obs, self.layout)
 
     def reset(self, key: jax.Array, params: EnvParams) -> tuple[Observation, EnvState]:
         """A new episode with a target drawn from the bucket."""
@@ -243,10 +233,6 @@ class MatchEnv(Environment):
             guess=None if targets.guess is None or not self.config.guess else targets.guess[index],
         )
 
-    def module_mask(self, params: EnvParams) -> jax.Array:
-        """1 for modules with something unlocked, `[m]`."""
-        return actions.module_mask(params.free, self.instrument.table)
-
     def stage_mask(self, stage: int) -> Any:
         """1 for the knobs that a stage unlocks, float32 `[d]`."""
         return free_mask(self.instrument, stage)
@@ -263,7 +249,9 @@ class MatchEnv(Environment):
         start = jnp.where(warm, clip_unit(episode.u + noise), neutral)
         return jnp.where(episode.free > 0, start, episode.u)
 
-    def hear_and_judge(self, u: jax.Array, episode: Episode, params: EnvParams) -> tuple[Heard, Judgement]:
+    def hear_and_judge(
+        self, u: jax.Array, episode: Episode, params: EnvParams
+    ) -> tuple[AudioFeatures, Judgement]:
         """What the positions `u [d]` sound like in an episode, and how close that is."""
         audio = self.render(u, episode.notes, episode.render_key)
         compare = jax.vmap(self.objective, in_axes=(0, 0, None))
@@ -272,7 +260,7 @@ class MatchEnv(Environment):
         target_loudness = episode.features.loudness_lufs
         return heard, judge(result, heard.loudness, target_loudness, params.reward.silence)
 
-    def _observe(self, state: EnvState, heard: Heard) -> Observation:
+    def _observe(self, state: EnvState, heard: AudioFeatures) -> Observation:
         return observe(
             heard,
             state,

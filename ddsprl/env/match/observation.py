@@ -20,7 +20,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from ddsprl.env.match.types import Best, EnvState, Heard
+from ddsprl.env.match.types import AudioFeatures, Best, EnvState
 from ddsprl.env.specs import Field, Observation, fields_of
 from ddsprl.features.framing import default_hop, frame_count
 from ddsprl.features.loudness import ungated_loudness
@@ -74,14 +74,14 @@ def layout(instrument: Instrument, probes: int, *, guess: bool = False) -> tuple
     return fields_of(entries)
 
 
-def hear(audio: jax.Array, sample_rate: int) -> Heard:
+def hear(audio: jax.Array, sample_rate: int) -> AudioFeatures:
     """What the observation needs of the probes' clips `[p, n]`."""
     mel, cepstrum, centroid, loudness = jax.vmap(lambda clip: _hear_clip(clip, sample_rate))(audio)
 
     def in_sequence(x):
         return jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1)
 
-    return Heard(in_sequence(mel), in_sequence(cepstrum), centroid, loudness)
+    return AudioFeatures(in_sequence(mel), in_sequence(cepstrum), centroid, loudness)
 
 
 def _hear_clip(clip: jax.Array, sample_rate: int) -> tuple[jax.Array, ...]:
@@ -100,7 +100,7 @@ def _hear_clip(clip: jax.Array, sample_rate: int) -> tuple[jax.Array, ...]:
     return scaled, mfcc_from_mel_db(mel_db), octaves, ungated_loudness(clip, sample_rate)
 
 
-def difference(a: Heard | Best, b: Heard | Best) -> jax.Array:
+def difference(a: AudioFeatures | Best, b: AudioFeatures | Best) -> jax.Array:
     """MFCC L1, centroid and loudness of `a` against `b`, scaled, `[3]`; the last two are signed."""
     found = jnp.stack(
         [
@@ -113,7 +113,7 @@ def difference(a: Heard | Best, b: Heard | Best) -> jax.Array:
 
 
 def observe(
-    current: Heard, state: EnvState, *, elapsed: jax.Array, modules: jax.Array, note: jax.Array
+    current: AudioFeatures, state: EnvState, *, elapsed: jax.Array, modules: jax.Array, note: jax.Array
 ) -> Observation:
     """Put an observation together.
 

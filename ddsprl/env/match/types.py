@@ -5,7 +5,7 @@ One datum's way, for an instrument of `d` knobs, `p` probes and clips of `n` sam
     params.targets.u[i] ──render──▶ audio [p, n] ──prepare──▶ Episode          once, at reset
     action ──decode──▶ move [d] ──clamp──▶ u [d] ──snap, render──▶ audio [p, n]   every step
     audio ──compare with Episode──▶ loss, penalties ──▶ reward and its terms
-    audio ──hear──▶ Heard ──▶ observation
+    audio ──hear──▶ AudioFeatures ──▶ observation
 
 `u` is relaxed: a discrete knob's position accumulates in it, and only its snapped value is rendered, so many
 small deltas reach the next choice. What does not change within an episode stands in `Episode`, apart from
@@ -139,7 +139,7 @@ class EnvParams(NamedTuple):
     warm_start_noise: Any
 
 
-class Heard(NamedTuple):
+class AudioFeatures(NamedTuple):
     """What the observation needs of a sound.
 
     Attributes:
@@ -176,7 +176,7 @@ class Episode(NamedTuple):
     u: jax.Array
     free: jax.Array
     features: TargetFeatures
-    heard: Heard
+    heard: AudioFeatures
     epsilon: jax.Array
     target_key: jax.Array
     render_key: jax.Array

@@ -123,9 +123,9 @@ def with_posteriors(
     return [x._replace(posterior=posterior) for x, posterior in zip(analyses, sampled, strict=False)]
 
 
-def posterior_renders(config: PosteriorConfig | None = None) -> int:
+def posterior_renders() -> int:
     """Renders behind the posterior of one target, a gradient counted as several."""
-    config = PosteriorConfig() if config is None else config
+    config = PosteriorConfig()
     return config.scores + GRADIENT_COST * config.gradients
 
 

@@ -23,7 +23,7 @@ far from random presets as from the match.
 import json
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -142,7 +142,7 @@ def judge_reach(
         sentence = f"matched worse than {percentile:.0f} % of {n} sounds that the instrument made itself: "
     sentence += verdict
     if verdict != "within reach":
-        sentence += f"; {_in_hundred(false_alarm)} sounds within reach do as badly"
+        sentence += f"; about {max(1, round(100.0 * false_alarm))} in 100 sounds within reach do as badly"
     differs = () if conditions is None else differences(conditions, known.conditions)
     if differs:
         sentence += f" (a rough guide: those were matched with {'; '.join(differs)})"
@@ -160,10 +160,6 @@ def differences(conditions: Conditions, table: Conditions) -> tuple[str, ...]:
     )
 
 
-def _in_hundred(rate: float) -> str:
-    return f"about {max(1, round(100.0 * rate))} in 100"
-
-
 def known_losses(instrument: Instrument) -> KnownLosses | None:
     """The stored table of an instrument with these knobs; None if there is none."""
     return _stored().get((instrument.name, table_digest(instrument.table)))
@@ -172,9 +168,9 @@ def known_losses(instrument: Instrument) -> KnownLosses | None:
 @lru_cache(maxsize=1)
 def _stored() -> dict[tuple[str, str], KnownLosses]:
     text = files("ddsprl.fitting.findings").joinpath("data", "reach.json").read_text(encoding="utf-8")
-    return {(entry["instrument"], entry["table"]): _known(entry) for entry in json.loads(text)["tables"]}
-
-
-def _known(entry: dict[str, Any]) -> KnownLosses:
-    values = {name: np.sort(np.asarray(x, float)) for name, x in entry["values"].items()}
-    return KnownLosses(Conditions(**entry["conditions"]), values)
+    found = {}
+    for entry in json.loads(text)["tables"]:
+        values = {name: np.sort(np.asarray(x, float)) for name, x in entry["values"].items()}
+        known = KnownLosses(Conditions(**entry["conditions"]), values)
+        found[entry["instrument"], entry["table"]] = known
+    return found

@@ -64,15 +64,10 @@ def _best_of(
     size, chunk, d = len(group.starts), inverter.config.candidates, len(free)
     best, where = np.full(size, np.inf), np.zeros((size, d), np.float32)
     for i in range(-(-count // chunk)):
-        u = _uniform(draw, i, chunk, d)
+        u = jax.vmap(lambda key, i=i: jax.random.uniform(jax.random.fold_in(key, i), (chunk, d)))(draw)
         u = np.where(free > 0, np.asarray(inverter.problem.snap(u)), locked).astype(np.float32)
         loss = np.asarray(inverter.scores(u, group.targets, noise))[:, : count - i * chunk]
         better = loss.min(axis=1) < best
         where[better] = u[better, loss.argmin(axis=1)[better]]
         best = np.minimum(best, loss.min(axis=1))
     return where
-
-
-def _uniform(keys: jax.Array, i: int, count: int, d: int) -> jax.Array:
-    """Uniform positions `[G, count, d]`, the i-th draw of every key."""
-    return jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, i), (count, d)))(keys)

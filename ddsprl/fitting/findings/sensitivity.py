@@ -1,7 +1,7 @@
 """Which knob matters for this sound: what the loss says when one knob is moved and all others stay.
 
     found = sensitivities(problem, targets, preset_u, keys)
-    found.increase      # [G, d], units of the loss; `rank_knobs` puts names to it, largest first
+    found.increase      # [G, d], units of the loss
 
 A continuous knob is moved by `STEP` of its range, a discrete one by a choice, down and up; the figure is the
 mean rise of the loss over both (over the one that exists, at a stop). It costs 2 d + 1 renders a target. A
@@ -9,7 +9,7 @@ figure may be below 0: the preset was no minimum. Turning a knob that does nothi
 level 0) gives exactly 0.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -40,9 +40,7 @@ class Sensitivity(NamedTuple):
     loss: np.ndarray
 
 
-def sensitivities(
-    problem: Plantlike, targets: Any, u: np.ndarray, keys: jax.Array, *, step: float = STEP
-) -> Sensitivity:
+def sensitivities(problem: Plantlike, targets: Any, u: np.ndarray, keys: jax.Array) -> Sensitivity:
     """Sensitivity of every knob.
 
     Args:
@@ -50,22 +48,21 @@ def sensitivities(
         targets: pytree with leaves `[G, ...]`.
         u: the preset of each, `[G, d]`.
         keys: noise key of each, `[G]`; one key holds for all renders of a target.
-        step: of a continuous knob, knob units.
     """
-    found = _program(problem, float(step))(targets, jnp.asarray(u, jnp.float32), keys)
+    found = _program(problem)(targets, jnp.asarray(u, jnp.float32), keys)
     return Sensitivity(*(np.asarray(x) for x in found))
 
 
 @lru_cache(maxsize=8)
-def _program(problem: Plantlike, step: float) -> Callable:
-    return over_targets(partial(_one, problem, step))
+def _program(problem: Plantlike) -> Callable:
+    return over_targets(partial(_one, problem))
 
 
-def _one(problem: Plantlike, step: float, target: Any, u: jax.Array, key: jax.Array) -> Sensitivity:
+def _one(problem: Plantlike, target: Any, u: jax.Array, key: jax.Array) -> Sensitivity:
     """Sensitivity of one preset `[d]`."""
     space, d = problem.space(target), u.shape[0]
     u = problem.snap(space.admit(u))
-    moved, possible = neighbours(u, space, step)
+    moved, possible = neighbours(u, space, STEP)
     loss = problem.scores(jnp.concatenate([u[None], problem.snap(moved)]), target, key)
     rise = jnp.where(possible, loss[1:] - loss[0], jnp.nan)
     down, up = rise[:d], rise[d:]
@@ -83,9 +80,3 @@ def neighbours(u: jax.Array, space: Space, step: float) -> tuple[jax.Array, jax.
     moved = jnp.clip(u + shifts, 0.0, 1.0)
     gone = jnp.sum(jnp.abs(moved - u), axis=1)
     return moved, (gone > 0.25 * jnp.tile(size, 2)) & (jnp.tile(space.free, 2) > 0)
-
-
-def rank_knobs(names: Sequence[str], increase: np.ndarray) -> list[tuple[str, float]]:
-    """Names and figures of one preset's `increase [d]`, largest first."""
-    order = np.argsort(-np.asarray(increase), kind="stable")
-    return [(str(names[i]), float(increase[i])) for i in order]

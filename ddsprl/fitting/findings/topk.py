@@ -99,7 +99,6 @@ def distinct_indices(
     count: int,
     least_sound: float,
     least_knobs: float = LEAST_KNOBS,
-    worst: float = np.inf,
 ) -> list[int]:
     """Indices of up to `count` presets, best first, each distinct from all before it.
 
@@ -111,14 +110,13 @@ def distinct_indices(
         least_sound: smallest distance in sound (mean absolute difference of features), such as twice
             `sound_floor`.
         least_knobs: smallest distance in knobs (root mean square).
-        worst: members with a higher loss are left out.
 
     Returns:
         Fewer than `count` where there are no more that differ.
     """
     chosen: list[int] = []
     for i in np.argsort(loss, kind="stable"):
-        if len(chosen) == count or not loss[i] < min(BAD_LOSS, worst):
+        if len(chosen) == count or not loss[i] < BAD_LOSS:
             break
         apart = all(
             knob_distance(u[i], u[j]) >= least_knobs and sound_distance(sounds[i], sounds[j]) >= least_sound

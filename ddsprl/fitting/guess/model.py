@@ -27,7 +27,7 @@ from ddsprl.fitting.guess.features import N_SAMPLES, RATE_HZ, GuessFeatures, gue
 from ddsprl.fitting.guess.header import GuessHeader, check_header
 from ddsprl.fitting.guess.network import GuessNetwork, Mixture
 from ddsprl.io import UserError
-from ddsprl.io.atomic import replacing
+from ddsprl.io.output import replacing
 from synth_jax import INSTRUMENTS, Instrument
 from synth_jax.params import table_digest
 

@@ -22,51 +22,36 @@ from ddsprl.fitting.guess.model import Guess, load_guess, mixture_of, points, wh
 from ddsprl.fitting.guess.network import Mixture
 from ddsprl.io import UserError
 from ddsprl.plant import in_chunks
-from synth_jax.params import table_digest
 
 # Of the noise in the targets as the guess hears them; an episode's own has another.
 NOISE_SEED = 31_000
 _BLOCK, _CHUNK = 512, 16
 
 
-def with_guesses(env: MatchEnv, params: EnvParams, guess: Guess | None = None) -> EnvParams:
+def with_guesses(env: MatchEnv, params: EnvParams) -> EnvParams:
     """Parameters whose targets bring a guess, where the environment observes one; otherwise as they are.
 
-    Args:
-        env: the environment.
-        params: of it, with targets.
-        guess: the network; the shipped one if None.
-
     Raises:
-        UserError: the network is for another instrument.
+        UserError: there is no network for its instrument.
     """
     if not env.config.guess:
         return params
-    rows = _heard(env, params, fitting_guess(env, guess), _told_of_all)
+    rows = _heard(env, params, fitting_guess(env), _told_of_all)
     return params._replace(targets=params.targets._replace(guess=rows))
 
 
-def fitting_guess(env: MatchEnv, guess: Guess | None = None) -> Guess:
-    """The network for an environment that observes its guesses: the given one, or the shipped one.
+def fitting_guess(env: MatchEnv) -> Guess:
+    """The shipped network for an environment that observes its guesses.
 
     Raises:
-        UserError: it is for another instrument, or there is none.
+        UserError: there is none for its instrument.
     """
-    if guess is None:
-        if (reason := why_no_guess(env.instrument)) is not None:
-            raise UserError(f"env.guess is true, but {reason}")
-        return load_guess(env.instrument.name)
-    if guess.header.table != table_digest(env.instrument.table):
-        trained = guess.header.instrument
-        raise UserError(
-            f"env.guess is true, but the guess is trained for {trained}, not for {env.instrument.name}"
-        )
-    return guess
+    if (reason := why_no_guess(env.instrument)) is not None:
+        raise UserError(f"env.guess is true, but {reason}")
+    return load_guess(env.instrument.name)
 
 
-def guessed_points(
-    env: MatchEnv, params: EnvParams, key: jax.Array, count: int, guess: Guess | None = None
-) -> jax.Array:
+def guessed_points(env: MatchEnv, params: EnvParams, key: jax.Array, count: int) -> jax.Array:
     """Guesses at every target as positions `[n, count, d]`: the components' means, then draws.
 
     Args:
@@ -74,10 +59,8 @@ def guessed_points(
         params: of it, with targets; with several probes the first one's sound is heard.
         key: of the draws.
         count: positions for each target.
-        guess: the network, for the environment's instrument; the shipped one if None.
     """
-    guess = load_guess(env.instrument.name) if guess is None else guess
-    mixtures = _heard(env, params, guess, _first)
+    mixtures = _heard(env, params, load_guess(env.instrument.name), _first)
     keys = jax.random.split(key, mixtures.mean.shape[0])
     return jax.jit(jax.vmap(lambda key, mixture: points(key, mixture, count)))(keys, mixtures)
 

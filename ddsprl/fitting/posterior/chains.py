@@ -14,7 +14,7 @@ import numpy as np
 
 from ddsprl.fitting.core.archive import BAD_LOSS
 from ddsprl.fitting.core.driver import Plantlike
-from ddsprl.fitting.posterior import moves as moves
+from ddsprl.fitting.posterior import moves
 from ddsprl.fitting.posterior.moves import Knobs
 from ddsprl.fitting.posterior.priors import UniformPrior
 

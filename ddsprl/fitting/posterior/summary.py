@@ -115,7 +115,7 @@ def summarize(cycles: Any, setup: SummarySetup) -> Posterior:
     cold = np.asarray(u[:, 0], float)
     samples = cold.reshape(-1, cold.shape[-1])
     low, high = interval(samples, choices)
-    width = relative_widths(high - low, prior_widths(LEVEL), free)
+    width = np.where(free > 0, (high - low) / np.maximum(prior_widths(LEVEL), 1e-9), 0.0)
     counts = np.maximum(np.sum(~np.isnan(swaps), axis=0), 1)
     return Posterior(
         names=tuple(names),
@@ -152,11 +152,6 @@ def interval(samples: np.ndarray, choices: np.ndarray, level: float = LEVEL) -> 
     whole = np.quantile(samples, tails, axis=0, method="inverted_cdf")
     low, high = np.where(choices > 0, whole, smooth)
     return low, high
-
-
-def relative_widths(width: np.ndarray, prior: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """Widths over the prior's, 0 for locked knobs."""
-    return np.where(free > 0, width / np.maximum(prior, 1e-9), 0.0)
 
 
 def holds(low: np.ndarray, high: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -228,7 +223,6 @@ def calibrate_temperature(
     choices: np.ndarray,
     prior_width: np.ndarray,
     level: float = LEVEL,
-    counted_below: float = COUNTED,
     least: int = 10,
 ) -> Calibration:
     """The lowest temperature of a grid whose intervals hold the truth often enough.
@@ -244,14 +238,13 @@ def calibrate_temperature(
         choices: of discrete knobs, `[d]`.
         prior_width: of the prior's interval of this level, `[d]`.
         level: of the intervals.
-        counted_below: knobs with intervals wider than this share of the prior's do not count.
         least: a temperature with fewer counted knobs is not chosen, unless all are such.
     """
     inside, counted = (np.zeros(len(temperatures)) for _ in range(2))
     for ladder, truth in zip(ladders, truths, strict=True):
         for r, samples in enumerate(ladder):
             low, high = interval(samples.reshape(-1, samples.shape[-1]), choices, level)
-            narrow = (high - low) / prior_width < counted_below
+            narrow = (high - low) / prior_width < COUNTED
             inside[r] += np.sum(holds(low, high, truth) & narrow)
             counted[r] += np.sum(narrow)
     coverage = np.where(counted > 0, inside / np.maximum(counted, 1), np.nan)

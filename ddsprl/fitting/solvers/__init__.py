@@ -1,8 +1,7 @@
 """The solvers, and what they are made of; `registry.py` has all of them by name.
 
 random_search.py, gradient.py, evolution.py, hybrid.py     a solver each
-schedule.py, monitor.py, dither.py, proposals.py           parts of the hybrid law
-monitor_trace.py                                           what its monitor said on the way
-distinct.py                                                where members begin
-folding.py, reparam.py                                     unbounded coordinates
+schedule.py, monitor.py, dither.py                         parts of the hybrid law
+proposals.py                                               where members begin, and jumps from there
+coordinates.py                                             unbounded coordinates
 """

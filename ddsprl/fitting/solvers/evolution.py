@@ -5,7 +5,7 @@
                   └── a new one at the next start ◀── collapsed, stale or not finite ─┘
 
 evosax minimises, knows no bounds and takes what it is told. So the adapter brings what a long unattended
-search needs: bounds (`folding.py`; a step size stays in knob units), a quarantine for losses that
+search needs: bounds (`coordinates.py`; a step size stays in knob units), a quarantine for losses that
 are not finite (they count as the worst of their generation, so a strategy learns to keep away and does not
 turn NaN), and restarts.
 
@@ -23,8 +23,8 @@ import jax.numpy as jnp
 
 from ddsprl.fitting.core.archive import BAD_LOSS, Members
 from ddsprl.fitting.core.solver import Answer, Query, Space, Start, no_query
-from ddsprl.fitting.solvers.distinct import distinct_members
-from ddsprl.fitting.solvers.folding import from_folded, home, to_folded
+from ddsprl.fitting.solvers.coordinates import from_folded, home, to_folded
+from ddsprl.fitting.solvers.proposals import distinct_members
 from synth_jax.params import nearest_hint
 
 # Restarts go to as many of the other starts before they go to random points.

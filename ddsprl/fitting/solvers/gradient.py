@@ -14,8 +14,8 @@ import optax
 
 from ddsprl.fitting.core.archive import BAD_LOSS
 from ddsprl.fitting.core.solver import Answer, Query, Space, Start, no_query
-from ddsprl.fitting.solvers.distinct import distinct_members
-from ddsprl.fitting.solvers.reparam import to_bounded, to_unbounded
+from ddsprl.fitting.solvers.coordinates import to_bounded, to_unbounded
+from ddsprl.fitting.solvers.proposals import distinct_members
 
 # How far apart members begin that share a start, in knob units.
 APART = 0.1

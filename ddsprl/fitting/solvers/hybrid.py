@@ -4,7 +4,7 @@
 
 `m` is the momentum mu[t] of the gradient, each knob divided by its running size as in Adam (Kingma and Ba
 2015, arXiv 1412.6980): without that a step that suits the cutoff is nothing to the release. theta is kept in
-unbounded coordinates (`reparam`); the dither is thrown in knob units. The loop is that of the theory:
+unbounded coordinates (`coordinates`); the dither is thrown in knob units. The loop is that of the theory:
 
     sense     losses and gradients of the replicas, losses of some probes        (driver: the plant answers)
     shape     what is not finite is put back, gradients are clipped, bests are kept        `_sense`
@@ -38,11 +38,10 @@ from ddsprl.fitting.core.archive import BAD_LOSS, Members, empty_members, keep_d
 from ddsprl.fitting.core.solver import Answer, Leg, Query, Space, Start
 from ddsprl.fitting.solvers import monitor as lyapunov
 from ddsprl.fitting.solvers import schedule
-from ddsprl.fitting.solvers.distinct import distinct_members
+from ddsprl.fitting.solvers.coordinates import to_bounded, to_unbounded
 from ddsprl.fitting.solvers.dither import SHAPES, dither, shape
 from ddsprl.fitting.solvers.monitor import DIVERGING, Monitor, Reading
-from ddsprl.fitting.solvers.proposals import jumps
-from ddsprl.fitting.solvers.reparam import to_bounded, to_unbounded
+from ddsprl.fitting.solvers.proposals import distinct_members, jumps
 from ddsprl.fitting.solvers.schedule import Feedback, Gains, ScheduleConfig
 from synth_jax.params import nearest_hint
 

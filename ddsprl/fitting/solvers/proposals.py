@@ -1,4 +1,4 @@
-"""Candidates from other candidates: jumps and crossings.
+"""Candidates from other candidates: where the members of a solver begin, jumps, and crossings.
 
 Gradients polish a knob but do not carry it over a hill: an oscillator that is a fifth off, an LFO at twice
 the rate, two envelopes in each other's place. Jumps do. They are cheap (a score costs a fraction of a
@@ -9,6 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ddsprl.fitting.core.archive import BAD_LOSS, Members, keep_distinct
+from ddsprl.fitting.core.solver import Space, Start
+
 # Shares of the kinds of jump. Sizes of the small steps are log-uniform between these, in knob units.
 FRESH, STEP, CROSS = 0.45, 0.35, 0.20
 SMALLEST_STEP, LARGEST_STEP = 0.01, 0.3
@@ -16,6 +19,29 @@ SMALLEST_STEP, LARGEST_STEP = 0.01, 0.3
 STOP_CHANCE = 0.15
 # Chance that it is what some other candidate has there.
 BORROW_CHANCE = 0.5
+
+
+def distinct_members(key: jax.Array, start: Start, space: Space, count: int, *, step: float) -> Members:
+    """`count` members from the best distinct starts.
+
+    When there are fewer starts than members, the others are starts moved by a normal step, and nothing is
+    known of them yet: their loss is `BAD_LOSS`. A solver so begins where it was told to and nowhere else.
+
+    Args:
+        key: of the steps.
+        start: positions `[k, d]` and losses.
+        space: of the knobs.
+        count: static.
+        step: standard deviation, in knob units.
+    """
+    best = keep_distinct(Members(start.u, start.loss), min(count, start.u.shape[0]))
+    short = count - best.u.shape[0]
+    if short == 0:
+        return best
+    parents = best.u[jnp.arange(short) % best.u.shape[0]]
+    moved = space.admit(parents + step * jax.random.normal(key, parents.shape, parents.dtype))
+    unknown = jnp.full((short,), BAD_LOSS, best.loss.dtype)
+    return Members(jnp.concatenate([best.u, moved]), jnp.concatenate([best.loss, unknown]))
 
 
 def jumps(

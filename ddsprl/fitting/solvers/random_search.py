@@ -9,7 +9,7 @@ from ddsprl.fitting.core.solver import Answer, Query, Space, Start, no_query
 
 @dataclass(frozen=True)
 class RandomSearch:
-    """Uniform random positions: what every other solver has to beat.
+    """Uniform random positions.
 
     Attributes:
         population: positions scored in one iteration.

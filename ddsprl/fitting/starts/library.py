@@ -21,6 +21,8 @@ import numpy as np
 from ddsprl.features.mel import mel_filterbank
 from ddsprl.features.stft import stft_power_frames
 from ddsprl.fitting.core.programs import awaited, running
+from ddsprl.io import UserError
+from ddsprl.io.output import replacing
 from ddsprl.plant import in_chunks
 from synth_jax import Instrument, Note
 from synth_jax.units import power_to_db
@@ -80,10 +82,9 @@ def picture(audio: jax.Array, sample_rate: int) -> jax.Array:
 class Library:
     """Pages of random presets, made when first asked for."""
 
-    def __init__(self, instrument: Instrument, config: LibraryConfig | None = None) -> None:
+    def __init__(self, instrument: Instrument, config: LibraryConfig) -> None:
         """Nothing is rendered yet."""
-        self.instrument = instrument
-        self.config = LibraryConfig() if config is None else config
+        self.instrument, self.config = instrument, config
         self.renders = 0
         self._pages: dict[tuple[float, float], Page] = {}
         self._draw = jax.jit(self._draw_pictures)
@@ -103,10 +104,6 @@ class Library:
         distance = np.abs(page.pictures.astype(np.float32) - wanted).mean(axis=1)
         return page.presets[np.argsort(distance, kind="stable")[:count]]
 
-    def _presets(self) -> np.ndarray:
-        u = jax.random.uniform(jax.random.key(self.config.seed), (self.config.size, self.instrument.n_params))
-        return np.asarray(self.instrument.snap(u), np.float32)
-
     def _draw_pictures(self, u: jax.Array, note: Note, key: jax.Array) -> jax.Array:
         def draw(u, key):
             sound = self.instrument.render(u, note, key)
@@ -115,7 +112,8 @@ class Library:
         return in_chunks(draw, 64, u, jax.random.split(key, u.shape[0]))
 
     def _make(self, midi: float, gate_s: float) -> Page:
-        presets = self._presets()
+        u = jax.random.uniform(jax.random.key(self.config.seed), (self.config.size, self.instrument.n_params))
+        presets = np.asarray(self.instrument.snap(u), np.float32)
         note = Note(jnp.float32(midi), jnp.float32(gate_s), jnp.float32(1.0))
         with running():
             pictures = awaited(self._draw(presets, note, jax.random.key(self.config.seed + 1)))
@@ -154,17 +152,11 @@ class Library:
         path = self._path(page.midi, page.gate_s)
         if path is None:
             return
-        temporary = path.with_name(f".{path.name}.{np.random.default_rng().integers(1 << 48):x}")
-        try:
+        # A cache that cannot be written only costs time.
+        with contextlib.suppress(UserError), replacing(path) as temporary:
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(temporary, "wb") as file:
                 np.savez(file, presets=page.presets, pictures=page.pictures)
-            temporary.replace(path)
-        except OSError:
-            pass  # a cache that cannot be written only costs time
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()  # gone already if all went well
 
 
 _picture = jax.jit(picture, static_argnums=1)

@@ -6,4 +6,3 @@ manifest.py   which files belong to a checkpoint, with their sizes and sums
 """
 
 from ddsprl.io.checkpoints.store import Checkpoints as Checkpoints
-from ddsprl.io.checkpoints.store import Restored as Restored

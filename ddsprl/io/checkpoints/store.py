@@ -18,7 +18,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ddsprl.io.atomic import sibling
 from ddsprl.io.checkpoints.arrays import (
     PyTree,
     check_fits,
@@ -38,6 +37,7 @@ from ddsprl.io.checkpoints.manifest import (
     write_manifest,
 )
 from ddsprl.io.errors import UserError, did_you_mean
+from ddsprl.io.output import sibling
 
 _NAME = re.compile(r"\d{6,}")
 _ITEM = re.compile(r"[A-Za-z0-9_-]+")

@@ -24,8 +24,8 @@ from ddsprl.agents.replay import Rows
 from ddsprl.agents.types import Labels
 from ddsprl.env import EnvParams, MatchEnv
 from ddsprl.io import UserError
-from ddsprl.io.atomic import replacing
 from ddsprl.io.json_files import first_difference
+from ddsprl.io.output import replacing
 from ddsprl.training.demonstrations.recording import About, Demonstrations, setup_for
 from synth_jax.params import table_digest
 
@@ -186,7 +186,7 @@ def _check_fit(about: About, env: MatchEnv, params: EnvParams, rest: tuple[str, 
 
 def _check_sizes(arrays: dict[str, np.ndarray], env: MatchEnv, rest: tuple[str, ...], path: Path) -> None:
     """Whether observations and actions have the environment's shapes."""
-    fields = {field.name: field for field in env.layout}
+    fields = {field.name: field for field in env.observation.fields}
     wanted = {
         "target": fields["target"].shape,
         "rest": (sum(fields[name].size for name in rest),),

@@ -119,7 +119,6 @@ def seek(
     *,
     solver: str,
     budget: int,
-    settings: Mapping[str, Any] | None = None,
 ) -> Solution:
     """Goals for episodes that have just begun, side by side.
 
@@ -128,15 +127,14 @@ def seek(
         states: of the episodes, leaves `[G, ...]`.
         params: shared by all.
         keys: one an episode, `[G]`.
-        solver: a name of the registry.
+        solver: a name of the registry; its settings are those in `SMALL`.
         budget: renders of each search.
-        settings: of the solver; by default those in `SMALL`.
 
     Raises:
-        ValueError: no such solver or setting, or a budget below `STARTS`.
+        ValueError: no such solver, or a budget below `STARTS`.
         KeyboardInterrupt: the search was cut short.
     """
-    chosen = make_solver(solver, **(SMALL.get(solver, {}) if settings is None else settings))
+    chosen = make_solver(solver, **SMALL.get(solver, {}))
     tasks, starts, solving = _beginner(env)(states, params, keys)
     found = solve(EpisodeProblem(env), chosen, tasks, starts, solving, budget=budget)
     if found.interrupted:

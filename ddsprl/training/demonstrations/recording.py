@@ -138,8 +138,6 @@ def record(
     *,
     sight: Sight | None = None,
     disturbance: Disturbance | None = None,
-    settings: Mapping[str, Any] | None = None,
-    progress: Callable[[int, int], None] | None = None,
 ) -> Demonstrations:
     """Search, or take what is known, play and write down.
 
@@ -154,8 +152,6 @@ def record(
         sight: what is read of an observation, and whether a time limit counts as an end; by default what the
             environment offers, and not.
         disturbance: by default as in `Disturbance`.
-        settings: of the solver; by default those for small budgets in `planning`.
-        progress: called with the episodes done and in all.
 
     Raises:
         UserError: a number of demonstrations, a solver or a budget that cannot be, or known presets are asked
@@ -177,10 +173,8 @@ def record(
         place = order[np.minimum(first + np.arange(size), count - 1)]
         keys = jax.vmap(lambda i: jax.random.fold_in(run_key, i))(jnp.asarray(place))
         group = _Group(env, params, jnp.asarray(chosen[place]), keys)
-        played, charged = _play_group(group, config, sight, noise, settings)
+        played, charged = _play_group(group, config, sight, noise)
         parts.append(played)
-        if progress is not None:
-            progress(min(first + size, count), count)
     found = _in_order(parts, order)
     about = {
         "rest": sight.vectors,
@@ -230,7 +224,6 @@ def _play_group(
     config: WarmConfig,
     sight: Sight,
     disturbance: Disturbance,
-    settings: Mapping[str, Any] | None,
 ) -> tuple[Episodes, int]:
     """Episodes of a group, and the renders charged for each search."""
     env, params, index, keys = group
@@ -239,9 +232,8 @@ def _play_group(
     if config.solver == PRESET:
         goals, losses, charged = *known(env, begun[1], params), 0
     else:
-        wanted = {"solver": config.solver, "budget": config.budget, "settings": settings}
         try:
-            found = seek(env, begun[1], params, seek_keys, **wanted)
+            found = seek(env, begun[1], params, seek_keys, solver=config.solver, budget=config.budget)
         except ValueError as error:
             raise UserError(f"warm start: {error}") from None
         goals, losses, charged = jnp.asarray(found.u), jnp.asarray(found.loss), round(found.charged)

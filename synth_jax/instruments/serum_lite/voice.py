@@ -16,13 +16,12 @@ import jax
 import jax.numpy as jnp
 
 from synth_jax.effects import soft_clip
-from synth_jax.envelopes import Adsr, adsr
 from synth_jax.excitation import Note
 from synth_jax.filters import lowpass_then, warped_gain
 from synth_jax.instrument import Instrument, make_instrument, n_samples
 from synth_jax.instruments.serum_lite.knowledge import KNOWLEDGE
 from synth_jax.instruments.serum_lite.table import NAMES, TABLE
-from synth_jax.lfo import lfo
+from synth_jax.modulators import Adsr, adsr, lfo
 from synth_jax.oscillators import REACH, OscParams, base_phase, control_hop, correct, oscillators, white_noise
 from synth_jax.params import to_physical
 from synth_jax.units import LN2

@@ -5,9 +5,22 @@ import jax.numpy as jnp
 
 from synth_jax.excitation import Note
 from synth_jax.instrument import Instrument, make_instrument, n_samples
-from synth_jax.instruments.sine.table import TABLE
-from synth_jax.lfo import sine_turns
-from synth_jax.params import to_physical
+from synth_jax.modulators import sine_turns
+from synth_jax.params import ParamSpec, Table, to_physical
+
+TABLE: Table = (
+    ParamSpec(
+        name="frequency",
+        low=20.0,
+        high=8_000.0,
+        default=440.0,
+        unit="Hz",
+        scale="log",
+        module="OSC",
+        group="Sine",
+    ),
+    ParamSpec(name="level", low=0.0, high=1.0, default=0.5, module="OSC", group="Sine", help="gain"),
+)
 
 
 def sine(sample_rate: int = 16_000, duration_s: float = 0.5) -> Instrument:
