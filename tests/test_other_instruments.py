@@ -76,7 +76,7 @@ def test_a_comparison(tmp_path, capsys):
     assert results["methods"]["guessed"]["start"] == "best"
     assert all(0.0 <= run["parameter_error"] <= 1.0 for run in results["runs"])
     assert ddsprl.compare.main(given) != 0
-    assert "holds a comparison with instrument 'sine'" in capsys.readouterr().err
+    assert 'holds a comparison with instrument "sine"' in capsys.readouterr().err
 
 
 def test_a_training(tmp_path):

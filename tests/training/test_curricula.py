@@ -10,7 +10,15 @@ from ddsprl.env import CurriculumState
 from ddsprl.training.config import CurriculumConfig
 from ddsprl.training.curricula import Curricula
 from ddsprl.training.match import mixed
+from synth_jax import INSTRUMENTS
+from tests.env.toy import toy
 from tests.training.tiny import toy_training
+
+
+@pytest.fixture(autouse=True)
+def _has_a_name(monkeypatch):
+    """Settings count the stages of an instrument by its name."""
+    monkeypatch.setitem(INSTRUMENTS, "toy", lambda *_: toy())
 
 
 def curricula(**settings) -> Curricula:

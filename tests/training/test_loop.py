@@ -198,10 +198,9 @@ def test_the_teacher_leads_to_the_targets(plain, begun):
     np.testing.assert_array_equal(module, far.argmax(axis=1))
 
 
-def test_every_other_episode_begins_with_an_opening(begun):
-    training = toy_training(agent__opening=1)
-    loop = jax.tree.map(lambda x: x[0], begun[0])
-    loop = filled_up(loop)
+def test_every_other_episode_begins_with_an_opening():
+    training = toy_training(agent__opening=1, agent__goal_weight=0.5)
+    loop = filled_up(jax.tree.map(lambda x: x[0], training.init(keys(0), stage(training))))
     choose = jax.jit(lambda key, loop: chosen_in(training, key, loop))
     first, modules = choose(keys(1)[0], loop), 4
     opens = np.arange(16) % 2 == 0
