@@ -21,7 +21,7 @@ from importlib.metadata import version
 
 _FLAG = "--xla_cpu_prefer_vector_width"
 _BITS = 512
-# An unknown flag ends the process. These versions of jaxlib know it.
+# From the first of these versions of jaxlib on, and before the second.
 _KNOWN_IN = ((0, 10), (0, 12))
 # From <malloc.h> of glibc.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
@@ -44,10 +44,15 @@ def tune_cpu() -> None:
 def prefer_wide_vectors() -> bool:
     """Let XLA use vectors of 512 bits where the processor has them; returns whether it was asked to."""
     flags = os.environ.get("XLA_FLAGS", "")
-    if _FLAG in flags or not _KNOWN_IN[0] <= _release(version("jaxlib")) < _KNOWN_IN[1]:
+    if _FLAG in flags or not known_to_this_xla():
         return False
     os.environ["XLA_FLAGS"] = f"{flags} {_FLAG}={_BITS}".strip()
     return True
+
+
+def known_to_this_xla() -> bool:
+    """Whether the installed jaxlib knows the flags that are used here; an unknown one ends the process."""
+    return _KNOWN_IN[0] <= _release(version("jaxlib")) < _KNOWN_IN[1]
 
 
 def _release(text: str) -> tuple[int, ...]:

@@ -1,14 +1,26 @@
 """What all tests share: one compilation cache for the user, so that a second run compiles nothing."""
 
 import gc
+import os
 from pathlib import Path
 
 import jax
 import pytest
 
 from ddsprl.compile_cache import enable_compilation_cache
-from ddsprl.cpu import tune_cpu
+from ddsprl.cpu import known_to_this_xla, tune_cpu
 
+# Most of the time that tests take is the compiler's, and most of that is spent on making fast what runs once:
+# so programs are compiled plainly here. What ships is compiled with XLA's own settings, and so is what
+# `benchmarks/` measures. Commands that tests start inherit these, and flags of the user's come last and win.
+# Level 0 is hardly faster, and some gradients that are finite at all other levels are not numbers there.
+COMPILE_PLAINLY = (
+    "--xla_backend_optimization_level=1",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
+if known_to_this_xla():
+    os.environ["XLA_FLAGS"] = " ".join((*COMPILE_PLAINLY, os.environ.get("XLA_FLAGS", ""))).strip()
 tune_cpu()
 enable_compilation_cache()
 

@@ -100,7 +100,7 @@ def on_devices(count: int, script: str, *arguments: str) -> str:
     """What a script prints in a process with so many devices."""
     root = Path(__file__).resolve().parent.parent
     environment = os.environ | {
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}",
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}",
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")]),
     }

@@ -20,7 +20,7 @@ SETTINGS = {"keys": jax.random.key(3)[None], "gradient_cost": 3}
 def found() -> Solution:
     """Steps so long that replicas diverge, in both legs."""
     wild = Hybrid(replicas=2, probes=2, schedule=ScheduleConfig(first_rate=1.5, last_rate=1.5))
-    return solve(laws.BOWL, wild, laws.bowls(), laws.far_starts(), budget=1600, **SETTINGS)
+    return solve(laws.BOWL, wild, laws.bowls(), laws.far_starts(), budget=4000, **SETTINGS)
 
 
 def test_places_are_even_in_renders_and_end_with_the_last():

@@ -83,7 +83,7 @@ def test_a_search_begins_at_the_positions_that_are_given(found, inverter):
     assert again.task.start.tolist() == ["given"] * 3
     assert (again.course.loss[:, 0] < found.course.loss[:, 0]).all()
     # Judged by fresh noise, another finalist may have proved better than the curve's end.
-    np.testing.assert_allclose(again.course.loss[:, 0], found.course.loss[:, -1], rtol=1e-2)
+    np.testing.assert_allclose(again.course.loss[:, 0], found.course.loss[:, -1], rtol=2e-2)
 
 
 @pytest.mark.parametrize(
