@@ -190,7 +190,9 @@ def many(folder: Path) -> dict[str, list[float]]:
             of_target.setdefault(row["target"], []).append(row["loss"])
         found[f"compare {label}"] = interval([float(np.mean(losses)) for losses in of_target.values()])
     said = [row for row in trained(folder, 3) if row["kind"] == "evaluation"]
-    found["train best_loss"] = interval([row["best_loss"] for row in said])
+    for stage in sorted({row["stage"] for row in said}):
+        losses = [row["median_loss"] for row in said if row["stage"] == stage]
+        found[f"train median_loss, stage {stage}"] = interval(losses)
     return found
 
 
