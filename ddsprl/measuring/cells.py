@@ -50,6 +50,12 @@ class Cells:
         wanted = as_stored(identity)
         if path.is_file():
             earlier = read_object(path, remedy=REMEDY)
+            unknown = sorted(wanted.keys() - earlier.keys())
+            if unknown:
+                raise UserError(
+                    f"{path}: has no {unknown[0]}: the {self.kind} is of an earlier version, and cannot "
+                    "go on; choose another directory"
+                )
             difference = first_difference(earlier, wanted)
             if difference is not None:
                 name, was, now = difference

@@ -20,6 +20,12 @@ def test_the_field_that_differs_is_named(tmp_path):
         Cells(tmp_path / "out", "comparison").claim(b)
 
 
+def test_work_of_an_earlier_version_is_refused_as_that(tmp_path):
+    Cells(tmp_path / "out", "comparison").claim({"seeds": 1})
+    with pytest.raises(UserError, match=r"has no instrument: the comparison is of an earlier version"):
+        Cells(tmp_path / "out", "comparison").claim({"seeds": 2, "instrument": "sine"})
+
+
 def test_a_directory_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match="holds no comparison"):
