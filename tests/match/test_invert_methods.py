@@ -82,8 +82,8 @@ def test_a_search_begins_at_the_positions_that_are_given(found, inverter):
     )
     assert again.task.start.tolist() == ["given"] * 3
     assert (again.course.loss[:, 0] < found.course.loss[:, 0]).all()
-    # Judged by fresh noise, another finalist may have proved better than the curve's end.
-    np.testing.assert_allclose(again.course.loss[:, 0], found.course.loss[:, -1], rtol=2e-2)
+    # What this very preset was judged by fresh noise: another than the one at the curve's end may have won.
+    np.testing.assert_allclose(again.course.loss[:, 0], found.loss, rtol=1e-2)
 
 
 @pytest.mark.parametrize(
